@@ -1,0 +1,88 @@
+"""Words for what went wrong. Nothing here runs on the happy path: a check is a plain comparison, an explanation is built after failure."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minigen.backend import Array, array_module, device_of
+
+
+def described(name: str, value: Any) -> str:
+    """Return an argument in words: an array by its shape and dtype, anything else by its value.
+
+    Example:
+        >>> import numpy as np
+        >>> described("x", np.zeros((2, 3))), described("axis", 1)
+        ('x (2, 3) float64', 'axis = 1')
+    """
+    return f"{name} {value.shape} {value.dtype}" if device_of(value) else f"{name} = {value!r}"
+
+
+def not_admitted(operation: str, value: Any) -> str:
+    """Say that an argument is no array."""
+    kind = type(value).__name__
+    return (
+        f"{operation}: an argument is a {kind}; expected a Tensor, an array or a number (mg.tensor makes one of lists)"
+    )
+
+
+def explained(
+    error: Exception, operation: str, names: Sequence[str], arrays: Sequence[Any], keywords: Mapping[str, Any]
+) -> Exception:
+    """Return an error of the same kind that names the operation and everything it was given.
+
+    Args:
+        error: what the array library raised; one whose message already begins with the operation's name is returned as it is.
+        operation: its name.
+        names: of the arrays.
+        arrays: the positional arguments.
+        keywords: the others.
+    """
+    if str(error).startswith(f"{operation}: "):
+        return error
+    if len({device_of(array) for array in arrays} - {None}) > 1:
+        placed = ", ".join(f"{name} is on {device_of(array)}" for name, array in zip(names, arrays, strict=True))
+        return ValueError(
+            f"{operation}: the arguments are on different devices ({placed}); move one with .to('gpu') or .to('cpu')"
+        )
+    kind = next(kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind))
+    given = [described(name, array) for name, array in zip(names, arrays, strict=True)]
+    given += [described(name, value) for name, value in keywords.items()]
+    return kind(f"{operation}: {error}; got {', '.join(given)}")
+
+
+def check_finite(what: str, values: Array, names: Sequence[str], inputs: Sequence[Any], origin: str) -> None:
+    """Stop at values that are not finite.
+
+    Args:
+        what: the operation and which of its results this is.
+        values: the array to check.
+        names: of the inputs.
+        inputs: what the operation was given; their ranges are reported.
+        origin: where the operation was called.
+
+    Raises:
+        FloatingPointError: a value is NaN or infinite.
+    """
+    module = array_module(values)
+    if values.dtype.kind not in "fc" or module.isfinite(values).all():
+        return
+    bad = module.argwhere(~module.isfinite(values))
+    first = tuple(int(i) for i in bad[0])
+    ranges = [
+        f"{described(name, array)} in [{array.min():.6g}, {array.max():.6g}]"
+        for name, array in zip(names, inputs, strict=True)
+        if device_of(array) and array.size
+    ]
+    raise FloatingPointError(
+        f"{what} has {len(bad)} of {values.size} values not finite (first at {first}: {values[first]}); "
+        f"from {', '.join(ranges)}; made at {origin}"
+    )
+
+
+def origin() -> str:
+    """Return file:line and the text of the innermost caller outside this package."""
+    package = str(Path(__file__).parent)
+    frames = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(package)]
+    return f"{frames[-1].filename}:{frames[-1].lineno} ({frames[-1].line})" if frames else "an unknown place"

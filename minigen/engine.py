@@ -1,0 +1,891 @@
+"""Reverse-mode automatic differentiation, whole, in one file.
+
+A `Tensor` is an array that may remember how it was made. A `Primitive` is a function on arrays together with one *vjp* (vector-Jacobian
+product) per argument. Calling a primitive on Tensors computes the output and leaves a `Node` that points to the nodes of the arguments.
+Read backwards, the nodes are the chain rule: for y = f(x) and a scalar L,
+
+    dL/dx = (dL/dy) (dy/dx) = vjp(dL/dy),
+
+so one walk from the output to the leaves, in falling order of creation, carries the cotangent dL/dy of every node to its parents
+(Griewank & Walther 2008, "Evaluating Derivatives", chapter 3; Baydin et al. 2018, "Automatic differentiation in machine learning").
+
+A vjp is written in minigen's own operations. Those compute on whatever they are given: on arrays they return arrays and record
+nothing, which is an ordinary backward pass; on Tensors they record, which is a backward pass that can itself be differentiated. So
+`grad(..., create_graph=True)` needs no second set of rules.
+
+Order of the file: modes, Tensor, Node, Primitive, the walk (`backward`, `grad`), and the two primitives that the walk itself needs.
+"""
+
+import functools
+import inspect
+import itertools
+import operator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import NoneType, SimpleNamespace
+from typing import Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeAlias
+
+import numpy as np
+
+from minigen import diagnosis
+from minigen.backend import Array, array_module, device_of
+
+Signature = ParamSpec("Signature")
+
+operators = SimpleNamespace()
+"""The primitives behind Tensor's operators and methods; `minigen.ops` fills it in."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- modes
+
+
+class _Mode(threading.local):
+    recording = True
+    debugging = False
+
+
+_mode = _Mode()
+
+
+@contextmanager
+def _switched(switch: str, value: bool) -> Iterator[None]:
+    previous = getattr(_mode, switch)
+    setattr(_mode, switch, value)
+    try:
+        yield
+    finally:
+        setattr(_mode, switch, previous)
+
+
+def no_grad() -> Any:
+    """Compute without recording a graph, inside `with no_grad():` or in a function decorated `@no_grad()`.
+
+    Example:
+        >>> x = Tensor(np.ones(2), requires_grad=True)
+        >>> with no_grad():
+        ...     (x + x).requires_grad
+        False
+    """
+    return _switched("recording", False)
+
+
+def debug() -> Any:
+    """Remember where every node was made, and stop at the first value that is not finite, forward or backward.
+
+    A node made in this mode also keeps its inputs and its output, which `plots.graph` shows. It is slow; outside `with debug():` the
+    mode costs one test of a flag per operation.
+
+    Raises:
+        FloatingPointError: inside the block, at the first operation whose result holds a NaN or an infinity.
+
+    Example:
+        >>> with debug():
+        ...     Tensor(np.array([1e30], np.float32)) + np.array([np.inf], np.float32)
+        Traceback (most recent call last):
+        FloatingPointError: add: output has 1 of 1 values not finite (first at (0,): inf); from a (1,) float32 in [1e+30, 1e+30], ...
+    """
+    return _switched("debugging", True)
+
+
+# --------------------------------------------------------------------------------------------------------------- Tensor
+
+
+class Tensor:
+    """An array that takes part in differentiation.
+
+    `minigen.tensor` makes one from lists, numbers and arrays; this constructor wraps an array as it is, without a copy.
+
+    Args:
+        data: a NumPy or CuPy array.
+        requires_grad: gradients are wanted with respect to this tensor; it must hold floating-point values.
+
+    Attributes:
+        data: the array.
+        grad: a Tensor, the gradient that `backward` summed into this leaf, or None where none was written.
+        requires_grad: True for a leaf that asked for gradients and for all that was computed from it.
+        version: number of in-place writes so far; `backward` refuses a graph that saved an older one.
+        name: what error messages and pictures call it.
+
+    Example:
+        >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+        >>> (x + x).backward(np.array([1.0, 10.0]))
+        >>> x.grad.data
+        array([ 2., 20.])
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "grad_memory", "name", "node", "requires_grad", "version")
+    __array_ufunc__ = None  # or ndarray * Tensor would loop over the elements and make an array of Tensors
+
+    def __init__(self, data: Array, requires_grad: bool = False, node: "Node | None" = None, name: str = "") -> None:
+        if requires_grad and data.dtype.kind not in "fc":
+            raise TypeError(
+                f"Tensor: a gradient needs floating-point values, not {data.dtype}; convert first, e.g. x.astype('float32')"
+            )
+        self.data = data
+        self.node = node
+        self.requires_grad = requires_grad or node is not None
+        self.grad: Tensor | None = None
+        self.grad_memory: Array | None = None  # where grad is to be written, if an optimizer has provided a place
+        self.version = 0
+        self.name = name
+
+    # -- the array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of every axis."""
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The elements' type."""
+        return self.data.dtype
+
+    @property
+    def device(self) -> str:
+        """Where the array is: "cpu" or "gpu"."""
+        return str(device_of(self.data))
+
+    def numpy(self) -> np.ndarray:
+        """Return the NumPy array behind the tensor, sharing its memory.
+
+        Raises:
+            RuntimeError: the tensor requires grad (use `.detach().numpy()`) or sits on the GPU (use `.to("cpu").numpy()`).
+        """
+        if self.requires_grad:
+            raise RuntimeError(
+                "numpy(): what NumPy computes leaves no graph, and this tensor requires grad; call .detach() first"
+            )
+        if self.device == "gpu":
+            raise RuntimeError("numpy(): this tensor sits on the GPU; call .to('cpu') first, which copies it")
+        return self.data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> float | int | bool:
+        """Return the value of a one-element tensor as a Python number. On the GPU this waits for the device."""
+        if self.size != 1:
+            raise ValueError(
+                f"item(): the tensor has {self.size} elements, shape {self.shape}; only one element has one value"
+            )
+        return self.data.item()
+
+    def detach(self) -> "Tensor":
+        """Return the same array as a constant: no gradient flows through it."""
+        return Tensor(self.data)
+
+    def assign(self, values: Array) -> None:
+        """Overwrite the values of a leaf in place and raise its version.
+
+        Args:
+            values: an array of the same shape, on the same device.
+        """
+        if self.node is not None:
+            raise RuntimeError("assign(): this tensor was computed by an operation; only a leaf can be overwritten")
+        if values.shape != self.shape:
+            raise ValueError(f"assign(): the tensor has shape {self.shape}, the values {values.shape}")
+        self.data[...] = values
+        self.version += 1
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len(): a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"a tensor of shape {self.shape} has no single truth value; reduce it first, e.g. (x > 0).data.all()"
+            )
+        return bool(self.data)
+
+    def __repr__(self) -> str:
+        values = np.array2string(
+            self.data if self.device == "cpu" else self.data.get(), separator=", ", prefix="tensor(", threshold=100
+        )
+        if self.node is not None:
+            origin = f"from {self.node.primitive.name}"
+        else:
+            origin = "leaf that requires grad" if self.requires_grad else "constant"
+        return f"tensor({values}, shape={self.shape}, dtype={self.dtype}, device={self.device}, {origin})"
+
+    # -- gradients
+
+    def backward(
+        self,
+        cotangent: "TensorLike | float | None" = None,
+        *,
+        inputs: "Sequence[Tensor] | None" = None,
+        retain_graph: bool = False,
+    ) -> None:
+        """Sum the gradient of this tensor into the `.grad` of the leaves that it was computed from.
+
+        Args:
+            cotangent: dL/d(self), same shape; may be left out for a scalar, where it is 1.
+            inputs: the leaves that are wanted (default: all); gradients of other leaves are not computed.
+            retain_graph: keep what the graph saved, so that a second backward can run.
+
+        Raises:
+            RuntimeError: nothing here requires grad, a cotangent is missing, or the graph was freed before.
+
+        Example:
+            >>> x = Tensor(np.array(3.0), requires_grad=True)
+            >>> (x + x).backward()
+            >>> x.grad.item()
+            2.0
+        """
+        for leaf in inputs or ():
+            if leaf.node is not None or not leaf.requires_grad:
+                raise ValueError(
+                    "backward: inputs must be leaves that require grad; for other tensors use minigen.grad"
+                )
+        wanted: set[Edge] | None = None if inputs is None else set(inputs)
+        cotangents = None if cotangent is None else [cotangent]
+        gradients = _pull_back("backward", [self], cotangents, wanted, create_graph=False, retain_graph=retain_graph)
+        for leaf, gradient in gradients.items():
+            leaf._add_gradient(gradient)
+
+    def _add_gradient(self, gradient: Array) -> None:
+        """Add to `.grad`, which always owns its memory: a vjp may have handed one array to several leaves."""
+        if self.grad is not None:
+            self.grad.data += gradient
+        elif self.grad_memory is not None:
+            self.grad_memory[...] = gradient
+            self.grad = Tensor(self.grad_memory)
+        else:
+            self.grad = Tensor(gradient.copy())
+
+    # -- operators: one line each; the table `operators` holds the primitives
+
+    def __add__(self, other: "TensorLike | float") -> "Tensor":
+        return add(self, other)
+
+    def __radd__(self, other: "TensorLike | float") -> "Tensor":
+        return add(other, self)
+
+    def __sub__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.subtract(self, other)
+
+    def __rsub__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.subtract(other, self)
+
+    def __mul__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.multiply(self, other)
+
+    def __rmul__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.multiply(other, self)
+
+    def __truediv__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.divide(self, other)
+
+    def __rtruediv__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.divide(other, self)
+
+    def __pow__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.power(self, other)
+
+    def __rpow__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.power(other, self)
+
+    def __matmul__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.matmul(self, other)
+
+    def __rmatmul__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.matmul(other, self)
+
+    def __neg__(self) -> "Tensor":
+        return operators.negative(self)
+
+    def __pos__(self) -> "Tensor":
+        return self
+
+    def __abs__(self) -> "Tensor":
+        return operators.abs(self)
+
+    def __eq__(self, other: "TensorLike | float") -> "Tensor":  # type: ignore[override]
+        return operators.equal(self, other)
+
+    def __ne__(self, other: "TensorLike | float") -> "Tensor":  # type: ignore[override]
+        return operators.not_equal(self, other)
+
+    def __lt__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.less(self, other)
+
+    def __le__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.less_equal(self, other)
+
+    def __gt__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.greater(self, other)
+
+    def __ge__(self, other: "TensorLike | float") -> "Tensor":
+        return operators.greater_equal(self, other)
+
+    __hash__ = object.__hash__  # `==` compares elements, so identity is what tells two tensors apart in a set or a dict
+
+    def __getitem__(self, key: Any) -> "Tensor":
+        return operators.index(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            "a tensor's elements cannot be assigned, since a graph may have saved them; build a new tensor with mg.where(mask, new, old) "
+            "or mg.scatter_add, or overwrite a whole leaf with x.assign(values)"
+        )
+
+    # -- methods: the commonest operations
+
+    @property
+    def T(self) -> "Tensor":
+        """The tensor with its axes reversed."""
+        return operators.transpose(self)
+
+    def reshape(self, *shape: int) -> "Tensor":
+        """See `ops.reshape`."""
+        return operators.reshape(self, shape=shape)
+
+    def transpose(self, *axes: int) -> "Tensor":
+        """See `ops.transpose`."""
+        return operators.transpose(self, axes=axes or None)
+
+    def sum(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
+        """See `ops.sum`."""
+        return operators.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
+        """See `ops.mean`."""
+        return operators.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
+        """See `ops.max`."""
+        return operators.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
+        """See `ops.min`."""
+        return operators.min(self, axis=axis, keepdims=keepdims)
+
+    def astype(self, dtype: Any) -> "Tensor":
+        """See `ops.astype`."""
+        return operators.astype(self, dtype=dtype)
+
+    def to(self, device: str) -> "Tensor":
+        """Return the tensor on a device: "cpu" or "gpu". The gradient comes back to where this tensor is."""
+        return operators.to_device(self, device=device, source=self.device)
+
+
+TensorLike: TypeAlias = Tensor | Array
+"""What a primitive accepts: a Tensor, or an array of the same device. Elementwise ones also take Python numbers."""
+
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+
+# ----------------------------------------------------------------------------------------------------------------- Node
+
+
+class Node:
+    """One recorded operation: where its cotangent goes next, and what its vjps need on the way.
+
+    A node holds its parents and arrays, never its own output Tensor: references run from outputs to inputs only, so a graph is freed
+    by reference counting as soon as its output is dropped. An edge leads to the parent's node or, where the parent is a leaf, to that
+    leaf itself; it is None where no gradient is wanted.
+    """
+
+    __slots__ = ("dtype", "parents", "plan", "primitive", "record", "saved", "sequence", "shape", "versions")
+
+    def __init__(
+        self, primitive: "Primitive", plan: "Plan", parents: "list[Edge | None]", saved: list[Any], output: Array
+    ) -> None:
+        self.sequence = _next_sequence()
+        self.primitive = primitive
+        self.plan = plan
+        self.parents = parents
+        self.saved: list[Sequence[Any]] | None = saved  # for each pull of the plan, what its vjp is given
+        self.shape = output.shape
+        self.dtype = output.dtype
+        self.versions: Sequence[tuple[Tensor, int]] = ()
+        self.record: Record | None = None
+
+    def saved_tensors(self) -> list[list[Any]]:
+        """Return what was saved, with every differentiable value back in its place in the graph."""
+        sources = self.plan.sources
+        return [
+            [sources[slot](self, value) for slot, value in zip(pull.slots, values, strict=True)]
+            for pull, values in zip(self.plan.pulls, self.saved or (), strict=True)
+        ]
+
+
+Edge: TypeAlias = Node | Tensor
+
+_next_sequence = itertools.count().__next__
+_ADMITTED = {np.ndarray, float, int, bool, NoneType}  # what needs no closer look; CuPy's arrays do
+
+
+class Record(NamedTuple):
+    """What the debug mode remembers of a node: the line that made it, and all that went in and out."""
+
+    output: Array
+    inputs: list[Any]
+    origin: str
+
+
+# ------------------------------------------------------------------------------------------------------------ Primitive
+
+
+class Pull(NamedTuple):
+    """One vjp that a node can run: for the argument at `position`, with the values at `slots` of the pool."""
+
+    position: int
+    vjp: Callable[..., Any]
+    slots: list[int]
+    pick: Callable[[list[Any]], Sequence[Any]]  # from the pool to these values
+
+
+class Plan(NamedTuple):
+    """What a primitive does for one pattern of arguments that require grad; made once, at the first call of that pattern.
+
+    The *pool* is all that a vjp can ask for, in this order: the arguments, the output, residuals, keywords, the arguments' shapes.
+    """
+
+    pulls: list[Pull]
+    sources: list[Callable[[Node, Any], Any]]  # for each place of the pool, what puts a value back into the graph
+    keywords: list[tuple[str, Any]]  # names and defaults
+    needs_shapes: bool
+    watched: list[int]  # the positions of the arguments whose values are kept
+
+
+class Primitive(Generic[Signature]):
+    """A function on raw arrays with one vjp for each of its array arguments.
+
+    The forward takes its arrays positionally and everything else by keyword. A vjp takes the cotangent of the output first and then
+    *names* what else it needs; a node keeps that and nothing more:
+
+        an argument's name      its value             a residual's name       what the forward returned after the output
+        `<argument>_shape`      its shape only        a keyword's name        the keyword's value
+        `out`                   the output            `position`              which of the arrays of `*arrays` is meant
+
+    A vjp uses only minigen's operations and Python's operators, so it runs on arrays and on Tensors alike. A residual is outside the
+    graph: a vjp may only hand it to a backward primitive, whose own vjps start again from the differentiable inputs.
+
+    Args:
+        forward: the function on arrays.
+        broadcasts: the arguments broadcast against each other; the engine sums each cotangent back to its argument's shape.
+        residuals: the names of further values that the forward returns after the output.
+
+    Example:
+        >>> @primitive()
+        ... def cube(x):
+        ...     return x**3
+        >>> cube.vjp(x=lambda g, x: 3 * g * x**2)
+        >>> x = Tensor(np.array(2.0), requires_grad=True)
+        >>> grad(cube(x), x).item()
+        12.0
+        >>> _ = Primitive.registry.pop("cube")
+    """
+
+    registry: ClassVar[dict[str, "Primitive"]] = {}
+
+    def __init__(
+        self, forward: Callable[Signature, Any], *, broadcasts: bool = False, residuals: tuple[str, ...] = ()
+    ) -> None:
+        functools.update_wrapper(self, forward)
+        self.name = forward.__name__
+        self.forward: Callable[..., Any] = forward
+        self.broadcasts = broadcasts
+        self.residuals = residuals
+        self.vjps: dict[str, Callable[..., Any] | None] = {}
+        self.plans: dict[int, Plan] = {}
+        parameters = inspect.signature(forward).parameters.values()
+        self.arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+        self.variadic = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
+        self.keywords = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
+        Primitive.registry[self.name] = self
+
+    def vjp(self, **vjps: Callable[..., Any] | None) -> None:
+        """Register the vjp of each argument under the argument's name.
+
+        None says that no gradient flows: the argument is an index or a mask, or the output is constant in it piece by piece. A gradient
+        that is asked for and was not registered raises.
+        """
+        self.vjps = vjps
+
+    def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
+        for argument in arguments:
+            if isinstance(argument, Tensor):
+                break
+        else:  # no Tensor: an array, and no trace
+            return self._run(arguments, keywords)[0]
+
+        arrays: list[Any] = []
+        edges: list[Edge | None] = []
+        pattern = 1  # a leading 1, then a binary digit per argument: 1 where it requires grad
+        requires_grad = has_leaf = False
+        for argument in arguments:
+            pattern += pattern
+            edge = None
+            if isinstance(argument, Tensor):
+                node = argument.node
+                if node is None:
+                    has_leaf = True
+                if argument.requires_grad:
+                    edge = node or argument
+                    requires_grad = True
+                    pattern += 1
+                argument = argument.data
+            arrays.append(argument)
+            edges.append(edge)
+        out, residuals = self._run(arrays, keywords)
+        if not (requires_grad and self.vjps and _mode.recording):
+            return Tensor(out)
+
+        plan = self.plans.get(pattern) or self._make_plan(pattern)
+        if not plan.pulls:
+            return Tensor(out)
+        pool = self._pool(plan, arrays, out, residuals, keywords)
+        node = Node(self, plan, edges, [pull.pick(pool) for pull in plan.pulls], out)
+        if has_leaf:
+            watched = [arguments[position] for position in plan.watched]
+            node.versions = [(leaf, leaf.version) for leaf in watched if isinstance(leaf, Tensor) and leaf.node is None]
+        if _mode.debugging:
+            node.record = Record(out, arrays, diagnosis.origin())
+        return Tensor(out, False, node)
+
+    def _run(self, arrays: Sequence[Any], keywords: dict[str, Any]) -> tuple[Array, Sequence[Any]]:
+        """Return the output and the residuals; the output is an array even where NumPy makes it a scalar."""
+        for array in arrays:
+            if type(array) not in _ADMITTED and device_of(array) is None:
+                raise TypeError(diagnosis.not_admitted(self.name, array))
+        try:
+            out = self.forward(*arrays, **keywords)
+        except (ValueError, TypeError, IndexError) as error:
+            raise diagnosis.explained(error, self.name, self._names(arrays), arrays, keywords) from error
+        residuals: Sequence[Any] = ()
+        if self.residuals:
+            out, *residuals = out
+        if isinstance(out, np.generic):
+            out = np.asarray(out)
+        if _mode.debugging:
+            diagnosis.check_finite(f"{self.name}: output", out, self._names(arrays), arrays, diagnosis.origin())
+        return out, residuals
+
+    def _names(self, arrays: Sequence[Any]) -> list[str]:
+        return [*self.arguments, *(f"{self.variadic}[{i}]" for i in range(len(arrays)))][: len(arrays)]
+
+    # -- plans
+
+    def _pool(
+        self, plan: Plan, arrays: list[Any], out: Array, residuals: Sequence[Any], keywords: dict[str, Any]
+    ) -> list[Any]:
+        named = len(self.arguments)
+        values = arrays if self.variadic is None else [*arrays[:named], tuple(arrays[named:])]
+        pool = [*values, out, *residuals]
+        for name, default in plan.keywords:
+            pool.append(keywords.get(name, default))
+        return pool + [_shape_of(value) for value in values] if plan.needs_shapes else pool
+
+    def _make_plan(self, pattern: int) -> Plan:
+        wanted = [digit == "1" for digit in f"{pattern:b}"[1:]]
+        names = self.arguments[: len(wanted)] + ([self.variadic] if self.variadic else [])
+        argument_of = [names[min(position, len(names) - 1)] for position in range(len(wanted))]
+        pool = [*names, "out", *self.residuals, *self.keywords, *(f"{name}_shape" for name in names)]
+
+        pulls = []
+        for position, argument in enumerate(argument_of):
+            if not wanted[position]:
+                continue
+            if argument not in self.vjps:
+                raise NotImplementedError(
+                    f"{self.name}: there is no gradient with respect to {argument}; detach() it, or register a vjp"
+                )
+            vjp = self.vjps[argument]
+            if vjp is None:
+                continue
+            needs = list(inspect.signature(vjp).parameters)[1:]
+            if "position" in needs:
+                needs.remove("position")
+                vjp = functools.partial(vjp, position=position - len(self.arguments))
+            unknown = set(needs) - set(pool)
+            if unknown:
+                raise TypeError(f"{self.name}: the vjp of {argument} asks for {sorted(unknown)}; it can have {pool}")
+            slots = [pool.index(need) for need in needs]
+            pulls.append(Pull(position, vjp, slots, _picker(slots)))
+
+        kept = {pool[slot] for pull in pulls for slot in pull.slots}
+        sources: list[Callable[[Node, Any], Any]] = [lambda node, value: value] * len(pool)
+        for i, name in enumerate(names):
+            sources[i] = functools.partial(_restored_tuple if name == self.variadic else _restored, i)
+        sources[len(names)] = lambda node, value: Tensor(value, False, node)
+        plan = Plan(
+            pulls=pulls,
+            sources=sources,
+            keywords=list(self.keywords.items()),
+            needs_shapes=any(name.endswith("_shape") for name in kept),
+            watched=[position for position, argument in enumerate(argument_of) if argument in kept],
+        )
+        self.plans[pattern] = plan
+        return plan
+
+
+def primitive(
+    *, broadcasts: bool = False, residuals: tuple[str, ...] = ()
+) -> Callable[[Callable[Signature, Any]], Primitive[Signature]]:
+    """Make a function on arrays a differentiable operation. See `Primitive`."""
+    return functools.partial(Primitive, broadcasts=broadcasts, residuals=residuals)
+
+
+def _picker(slots: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
+    """Return a function that takes the values at the slots out of a pool."""
+    if len(slots) == 0:
+        return lambda pool: ()
+    if len(slots) == 1:
+        (slot,) = slots
+        return lambda pool: (pool[slot],)
+    return operator.itemgetter(*slots)
+
+
+def _shape_of(value: Any) -> Any:
+    return tuple(map(_shape_of, value)) if type(value) is tuple else np.shape(value)
+
+
+def _restored(position: int, node: Node, value: Any) -> Any:
+    edge = node.parents[position]
+    return value if edge is None else Tensor(value, False, edge) if isinstance(edge, Node) else edge
+
+
+def _restored_tuple(position: int, node: Node, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(_restored(position + i, node, value) for i, value in enumerate(values))
+
+
+# ------------------------------------------------------------------------------------------------------------- the walk
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: TensorLike | float | Sequence[TensorLike | float] | None = None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> Any:
+    """Return the gradients of outputs with respect to inputs, leaving every `.grad` alone.
+
+    Args:
+        outputs: one or several tensors y.
+        inputs: one or several tensors x, leaves or not.
+        grad_outputs: the cotangent dL/dy of each output, same shapes; may be left out where an output has one element.
+        create_graph: record the computation of the gradients, so that they can be differentiated in turn.
+        retain_graph: keep what the graph saved for another backward; by default as `create_graph`.
+        allow_unused: return None for an input that no output depends on, instead of raising.
+
+    Returns:
+        sum over y of (dL/dy)(dy/dx): a Tensor for one input, a tuple of Tensors for a sequence.
+
+    Example:
+        >>> x = Tensor(np.array(2.0), requires_grad=True)
+        >>> slope = grad(x * x * x, x, create_graph=True)
+        >>> slope.item(), grad(slope, x).item()
+        (12.0, 12.0)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    if grad_outputs is not None and not isinstance(grad_outputs, list | tuple):
+        grad_outputs = [grad_outputs]
+    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, target in enumerate(targets):
+        if not target.requires_grad:
+            raise ValueError(f"grad: inputs[{i}] of shape {target.shape} does not require grad")
+    edges = [target.node or target for target in targets]
+    retain = create_graph if retain_graph is None else retain_graph
+    gradients = _pull_back("grad", outputs, grad_outputs, set(edges), create_graph=create_graph, retain_graph=retain)
+    for i, edge in enumerate(edges):
+        if edge not in gradients and not allow_unused:
+            raise ValueError(
+                f"grad: no output depends on inputs[{i}] of shape {edge.shape}; pass allow_unused=True to get None for it"
+            )
+    found = [gradients.get(edge) for edge in edges]
+    results = tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
+    return results[0] if isinstance(inputs, Tensor) else results
+
+
+def _pull_back(
+    caller: str,
+    outputs: Sequence[Tensor],
+    cotangents: Sequence[TensorLike] | None,
+    wanted: set[Edge] | None,
+    *,
+    create_graph: bool,
+    retain_graph: bool,
+) -> dict[Any, Any]:
+    """Carry cotangents from the outputs back; return them for the wanted edges, or for all leaves if `wanted` is None."""
+    held: dict[Edge, Any] = {}  # the cotangent summed so far at each edge that is still to be visited
+    owned: set[Edge] = set()  # the edges whose sum is an array of our own
+
+    def accumulate(edge: Edge, cotangent: Any) -> None:
+        # b = a + a; c = b + b:  add hands one array to both of its parents. So the first cotangent is kept as it came, the second is
+        # added out of place, and only from the third on is the sum an array that nobody else holds.
+        if edge not in held:
+            held[edge] = cotangent
+        elif create_graph or edge not in owned:
+            held[edge] = add(held[edge], cotangent)
+            owned.add(edge)
+        else:
+            held[edge] += cotangent
+
+    for i, output in enumerate(outputs):
+        if not output.requires_grad:
+            raise RuntimeError(
+                f"{caller}: output {i} requires no grad: it was computed from constants only, or inside no_grad()"
+            )
+        accumulate(output.node or output, _seed(caller, output, cotangents[i] if cotangents else None, create_graph))
+
+    nodes = _reachable(held)
+    onward = (
+        None if wanted is None else wanted | _leading(nodes, wanted)
+    )  # the edges from which a wanted one is reached
+    gradients: dict[Edge, Any] = {}
+    with _switched("recording", create_graph):
+        for node in reversed(nodes):
+            cotangent = held.pop(node, None)
+            if cotangent is None:
+                continue
+            if wanted is not None and node in wanted:
+                gradients[node] = cotangent
+            pulls = node.plan.pulls
+            if onward is not None and not any(node.parents[pull.position] in onward for pull in pulls):
+                continue
+            if node.saved is None or node.versions:
+                _check_intact(caller, node)
+            saved: Any = node.saved_tensors() if create_graph else node.saved
+            for pull, values in zip(pulls, saved, strict=True):
+                parent: Any = node.parents[pull.position]
+                if onward is None or parent in onward:
+                    accumulate(parent, _fitted(pull.vjp(cotangent, *values), node, pull.position, parent))
+            if not retain_graph:
+                node.saved = None
+    return gradients | {leaf: g for leaf, g in held.items() if wanted is None or leaf in wanted}
+
+
+def _seed(caller: str, output: Tensor, cotangent: TensorLike | None, create_graph: bool) -> Any:
+    module = array_module(output.data)
+    if cotangent is None:
+        if output.size != 1:
+            raise RuntimeError(
+                f"{caller}: an output of shape {output.shape} needs a cotangent of that shape; without one only a scalar has a gradient"
+            )
+        return module.ones(output.shape, output.dtype)
+    device = device_of(cotangent.data if isinstance(cotangent, Tensor) else cotangent)
+    if device not in (None, output.device):
+        raise ValueError(f"{caller}: the cotangent is on {device}, the output on {output.device}")
+    if not isinstance(cotangent, Tensor):
+        cotangent = module.asarray(cotangent, dtype=output.dtype)
+    if cotangent.shape != output.shape:
+        raise ValueError(f"{caller}: the cotangent has shape {cotangent.shape}, its output {output.shape}")
+    return cotangent if create_graph or not isinstance(cotangent, Tensor) else cotangent.data
+
+
+def _reachable(edges: Sequence[Edge] | dict[Edge, Any]) -> list[Node]:
+    """Return the nodes that can be reached, in the order of their creation. No recursion, so depth is no limit."""
+    stack = [edge for edge in edges if isinstance(edge, Node)]
+    found = set(stack)
+    while stack:
+        for parent in stack.pop().parents:
+            if type(parent) is Node and parent not in found:
+                found.add(parent)
+                stack.append(parent)
+    return sorted(found, key=_sequence_of)
+
+
+_sequence_of = operator.attrgetter("sequence")
+
+
+def _leading(nodes: Sequence[Node], wanted: set[Edge]) -> set[Edge]:
+    """Return the nodes through which a wanted edge is reached; nodes come in order of creation, so parents come first."""
+    leading: set[Edge] = set()
+    for node in nodes:
+        if any(parent in wanted or parent in leading for parent in node.parents):
+            leading.add(node)
+    return leading
+
+
+def _check_intact(caller: str, node: Node) -> None:
+    if node.saved is None:
+        raise RuntimeError(
+            f"{caller}: the graph at {node.primitive.name} was freed by an earlier backward; pass retain_graph=True to that one to keep it"
+        )
+    for leaf, version in node.versions:
+        if leaf.version != version:
+            name = leaf.name or f"a leaf of shape {leaf.shape}"
+            raise RuntimeError(
+                f"{caller}: {node.primitive.name} saved {name} at version {version}, which has since been overwritten (now version "
+                f"{leaf.version}); compute the loss again after the optimizer's step"
+            )
+
+
+def _fitted(cotangent: Any, node: Node, position: int, parent: Any) -> Any:
+    """Undo what broadcasting and type promotion did to the argument; a vjp that misses otherwise is an error in the primitive."""
+    primitive = node.primitive
+    if isinstance(cotangent, np.generic):
+        cotangent = np.asarray(cotangent)
+    if cotangent.shape != parent.shape:
+        if not primitive.broadcasts:
+            raise RuntimeError(
+                f"{primitive.name}: the vjp for argument {position} returned shape {cotangent.shape}, but the argument has {parent.shape}"
+            )
+        cotangent = sum_to(cotangent, shape=parent.shape)
+    if cotangent.dtype is not parent.dtype and cotangent.dtype != parent.dtype:
+        cotangent = operators.astype(cotangent, dtype=parent.dtype)
+    if _mode.debugging:
+        values = cotangent.data if isinstance(cotangent, Tensor) else cotangent
+        _, inputs, origin = node.record or (None, [], "an unknown place, outside debug mode")
+        what = f"{primitive.name}: gradient of argument {position}"
+        diagnosis.check_finite(what, values, primitive._names(inputs), inputs, origin)
+    return cotangent
+
+
+# ----------------------------------------------------------------- the two primitives that the walk itself needs
+
+
+@primitive(broadcasts=True)
+def add(a: Array, b: Array) -> Array:
+    """Return a + b, broadcasting.
+
+    Example:
+        >>> add(np.array([1.0, 2.0]), 10.0)
+        array([11., 12.])
+    """
+    return array_module(a, b).add(a, b)
+
+
+add.vjp(a=lambda g: g, b=lambda g: g)
+
+
+@primitive()
+def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Return x summed over the axes along which `shape` would be broadcast to x's shape.
+
+    Args:
+        x: an array of shape (..., *dims).
+        shape: a shape that broadcasts to x's.
+
+    Example:
+        >>> sum_to(np.ones((2, 3)), shape=(3,))
+        array([2., 2., 2.])
+    """
+    extra = x.ndim - len(shape)
+    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and x.shape[extra + i] != 1))
+    return x.sum(axis=axes).reshape(shape)
+
+
+sum_to.vjp(x=lambda g, x_shape: operators.broadcast_to(g, shape=x_shape))

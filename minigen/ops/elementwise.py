@@ -1,0 +1,551 @@
+"""Elementwise operations: each forward with its vjps right below it.
+
+The functions whose gradient costs as much as a training step's arithmetic (tanh, sigmoid, gelu, ...) call a fused kernel forward and a
+fused `*_backward` primitive, which has vjps of its own; the others are one line of array code. Binary operations broadcast, and
+the engine undoes it.
+"""
+
+import math
+
+from minigen import kernels
+from minigen.backend import Array, array_module
+from minigen.engine import primitive
+
+SQRT_2_PI = math.sqrt(2 * math.pi)
+SQRT_PI = math.sqrt(math.pi)
+
+# ---------------------------------------------------------------------------------- comparisons: no gradient flows
+
+
+@primitive(broadcasts=True)
+def equal(a: Array, b: Array) -> Array:
+    """Return a == b as booleans."""
+    return array_module(a, b).equal(a, b)
+
+
+@primitive(broadcasts=True)
+def not_equal(a: Array, b: Array) -> Array:
+    """Return a != b as booleans."""
+    return array_module(a, b).not_equal(a, b)
+
+
+@primitive(broadcasts=True)
+def less(a: Array, b: Array) -> Array:
+    """Return a < b as booleans."""
+    return array_module(a, b).less(a, b)
+
+
+@primitive(broadcasts=True)
+def less_equal(a: Array, b: Array) -> Array:
+    """Return a <= b as booleans."""
+    return array_module(a, b).less_equal(a, b)
+
+
+@primitive(broadcasts=True)
+def greater(a: Array, b: Array) -> Array:
+    """Return a > b as booleans."""
+    return array_module(a, b).greater(a, b)
+
+
+@primitive(broadcasts=True)
+def greater_equal(a: Array, b: Array) -> Array:
+    """Return a >= b as booleans."""
+    return array_module(a, b).greater_equal(a, b)
+
+
+# ------------------------------------------------------------------------------------------------- choices
+
+
+@primitive(broadcasts=True)
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """Return a where the condition holds and b elsewhere, broadcasting.
+
+    The branch that is not taken gets a gradient of exactly 0, but if computing it gave NaN, its own vjp makes NaN of that 0: guard the
+    argument (log(where(x > 0, x, 1))), not the result.
+
+    Example:
+        >>> where(True, 1.0, 2.0)
+        array(1.)
+    """
+    return array_module(condition, a, b).where(condition, a, b)
+
+
+where.vjp(
+    condition=None,
+    a=lambda g, condition: where(condition, g, 0.0),
+    b=lambda g, condition: where(condition, 0.0, g),
+)
+
+
+@primitive()
+def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Array:
+    """Return x limited to [low, high]. The gradient is 1 inside and at both ends, 0 outside.
+
+    Example:
+        >>> clip(3.0, low=0.0, high=1.0)
+        array(1.)
+    """
+    return array_module(x).clip(x, low, high)
+
+
+clip.vjp(x=lambda g, x, out: where(x == out, g, 0.0))
+
+
+@primitive(broadcasts=True)
+def maximum(a: Array, b: Array) -> Array:
+    """Return the larger of a and b, broadcasting; where they are equal each gets half of the gradient.
+
+    Example:
+        >>> maximum(1.0, 2.0)
+        array(2.)
+    """
+    return array_module(a, b).maximum(a, b)
+
+
+@primitive(broadcasts=True)
+def minimum(a: Array, b: Array) -> Array:
+    """Return the smaller of a and b, broadcasting; where they are equal each gets half of the gradient.
+
+    Example:
+        >>> minimum(1.0, 2.0)
+        array(1.)
+    """
+    return array_module(a, b).minimum(a, b)
+
+
+def _share(g: Array, chosen: Array, other: Array, out: Array) -> Array:
+    """All of g where `chosen` alone is the output, half of it in a tie."""
+    return where(chosen == out, where(other == out, 0.5 * g, g), 0.0)
+
+
+maximum.vjp(a=lambda g, a, b, out: _share(g, a, b, out), b=lambda g, a, b, out: _share(g, b, a, out))
+minimum.vjp(a=lambda g, a, b, out: _share(g, a, b, out), b=lambda g, a, b, out: _share(g, b, a, out))
+
+# ---------------------------------------------------------------------------------------------------------- arithmetic
+
+
+@primitive(broadcasts=True)
+def subtract(a: Array, b: Array) -> Array:
+    """Return a - b, broadcasting.
+
+    Example:
+        >>> subtract(3.0, 1.0)
+        array(2.)
+    """
+    return array_module(a, b).subtract(a, b)
+
+
+subtract.vjp(a=lambda g: g, b=lambda g: -g)
+
+
+@primitive(broadcasts=True)
+def multiply(a: Array, b: Array) -> Array:
+    """Return a * b, broadcasting.
+
+    Example:
+        >>> multiply(3.0, 2.0)
+        array(6.)
+    """
+    return array_module(a, b).multiply(a, b)
+
+
+multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
+
+
+@primitive(broadcasts=True)
+def divide(a: Array, b: Array) -> Array:
+    """Return a / b, broadcasting.
+
+    Example:
+        >>> divide(3.0, 2.0)
+        array(1.5)
+    """
+    return array_module(a, b).divide(a, b)
+
+
+divide.vjp(a=lambda g, b: g / b, b=lambda g, b, out: -g * out / b)
+
+
+@primitive()
+def negative(x: Array) -> Array:
+    """Return -x.
+
+    Example:
+        >>> negative(2.0)
+        array(-2.)
+    """
+    return array_module(x).negative(x)
+
+
+negative.vjp(x=lambda g: -g)
+
+
+@primitive()
+def sign(x: Array) -> Array:
+    """Return -1, 0 or 1. It is constant in pieces: no gradient flows through it.
+
+    Example:
+        >>> sign(-2.0)
+        array(-1.)
+    """
+    return array_module(x).sign(x)
+
+
+sign.vjp(x=None)
+
+
+@primitive()
+def abs(x: Array) -> Array:
+    """Return |x|; the gradient at 0 is 0.
+
+    Example:
+        >>> abs(-2.0)
+        array(2.)
+    """
+    return array_module(x).abs(x)
+
+
+abs.vjp(x=lambda g, x: g * sign(x))
+
+# ------------------------------------------------------------------------------------------- exponentials and logarithms
+
+
+@primitive()
+def exp(x: Array) -> Array:
+    """Return e^x.
+
+    Example:
+        >>> exp(0.0)
+        array(1.)
+    """
+    return array_module(x).exp(x)
+
+
+exp.vjp(x=lambda g, out: g * out)
+
+
+@primitive()
+def expm1(x: Array) -> Array:
+    """Return e^x - 1, accurate near 0.
+
+    Example:
+        >>> expm1(1e-20)
+        array(1.e-20)
+    """
+    return array_module(x).expm1(x)
+
+
+expm1.vjp(x=lambda g, out: g * (out + 1.0))
+
+
+@primitive()
+def log(x: Array) -> Array:
+    """Return the natural logarithm; -inf at 0 and NaN below, as NumPy.
+
+    Example:
+        >>> log(1.0)
+        array(0.)
+    """
+    return array_module(x).log(x)
+
+
+log.vjp(x=lambda g, x: g / x)
+
+
+@primitive()
+def log1p(x: Array) -> Array:
+    """Return log(1 + x), accurate near 0.
+
+    Example:
+        >>> log1p(1e-20)
+        array(1.e-20)
+    """
+    return array_module(x).log1p(x)
+
+
+log1p.vjp(x=lambda g, x: g / (x + 1.0))
+
+
+@primitive()
+def sqrt(x: Array) -> Array:
+    """Return the square root; its gradient at 0 is infinite.
+
+    Example:
+        >>> sqrt(9.0)
+        array(3.)
+    """
+    return array_module(x).sqrt(x)
+
+
+sqrt.vjp(x=lambda g, out: 0.5 * g / out)
+
+
+@primitive(broadcasts=True)
+def power(a: Array, b: Array) -> Array:
+    """Return a ** b, broadcasting.
+
+    At a = 0 the gradient with respect to b is 0, and at b = 0 the gradient with respect to a is 0, also where a = 0.
+
+    Example:
+        >>> power(3.0, 2.0)
+        array(9.)
+    """
+    return array_module(a, b).power(a, b)
+
+
+def _power_slope(a: Array, b: Array) -> Array:
+    """d(a^b)/da = b a^(b-1)."""
+    if isinstance(b, int | float):
+        return b * a ** (b - 1) if b != 0 else 0.0
+    return b * a ** where(b == 0, 1.0, b - 1.0)
+
+
+power.vjp(
+    a=lambda g, a, b: g * _power_slope(a, b),
+    b=lambda g, a, out: g * out * log(where(a == 0, 1.0, a)),
+)
+
+
+@primitive()
+def erf(x: Array) -> Array:
+    """Return the error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+
+    Example:
+        >>> erf(0.0)
+        array(0.)
+    """
+    return kernels.erf(x)
+
+
+erf.vjp(x=lambda g, x: g * (2 / SQRT_PI) * exp(-x * x))
+
+# ------------------------------------------------------------------------------------------ trigonometry
+
+
+@primitive()
+def sin(x: Array) -> Array:
+    """Return the sine of x radians.
+
+    Example:
+        >>> sin(0.0)
+        array(0.)
+    """
+    return array_module(x).sin(x)
+
+
+@primitive()
+def cos(x: Array) -> Array:
+    """Return the cosine of x radians.
+
+    Example:
+        >>> cos(0.0)
+        array(1.)
+    """
+    return array_module(x).cos(x)
+
+
+sin.vjp(x=lambda g, x: g * cos(x))
+cos.vjp(x=lambda g, x: -g * sin(x))
+
+# ------------------------------------------------------------------------------------------- activations, smooth
+
+
+@primitive()
+def tanh(x: Array) -> Array:
+    """Return the hyperbolic tangent.
+
+    Example:
+        >>> tanh(0.0)
+        array(0.)
+    """
+    return kernels.tanh(x)
+
+
+@primitive()
+def tanh_backward(g: Array, y: Array) -> Array:
+    """Return g (1 - y^2), the vjp of y = tanh(x)."""
+    return kernels.tanh_backward(g, y)
+
+
+tanh.vjp(x=lambda g, out: tanh_backward(g, out))
+tanh_backward.vjp(g=lambda h, y: tanh_backward(h, y), y=lambda h, g, y: -2.0 * h * g * y)
+
+
+@primitive()
+def sigmoid(x: Array) -> Array:
+    """Return the logistic function 1 / (1 + e^-x).
+
+    Example:
+        >>> sigmoid(0.0)
+        array(0.5)
+    """
+    return kernels.sigmoid(x)
+
+
+@primitive()
+def sigmoid_backward(g: Array, y: Array) -> Array:
+    """Return g y (1 - y), the vjp of y = sigmoid(x)."""
+    return kernels.sigmoid_backward(g, y)
+
+
+sigmoid.vjp(x=lambda g, out: sigmoid_backward(g, out))
+sigmoid_backward.vjp(g=lambda h, y: sigmoid_backward(h, y), y=lambda h, g, y: h * g * (1.0 - 2.0 * y))
+
+
+@primitive()
+def softplus(x: Array) -> Array:
+    """Return log(1 + e^x), without overflow: softplus(-l) is -log sigmoid(l), the cross-entropy of a logit l.
+
+    Example:
+        >>> softplus(1000.0)
+        array(1000.)
+    """
+    return kernels.softplus(x)
+
+
+@primitive()
+def softplus_backward(g: Array, x: Array) -> Array:
+    """Return g sigmoid(x), the vjp of softplus(x)."""
+    return kernels.softplus_backward(g, x)
+
+
+softplus.vjp(x=lambda g, x: softplus_backward(g, x))
+softplus_backward.vjp(
+    g=lambda h, x: softplus_backward(h, x),
+    x=lambda h, g, x: sigmoid_backward(h * g, sigmoid(x)),
+)
+
+
+@primitive()
+def silu(x: Array) -> Array:
+    """Return x sigmoid(x), also called swish (Elfwing et al. 2018; Ramachandran et al. 2017).
+
+    Example:
+        >>> silu(0.0)
+        array(0.)
+    """
+    return kernels.silu(x)
+
+
+@primitive()
+def silu_backward(g: Array, x: Array) -> Array:
+    """Return g s (1 + x (1 - s)) with s = sigmoid(x), the vjp of silu(x)."""
+    return kernels.silu_backward(g, x)
+
+
+def _silu_curvature(x: Array) -> Array:
+    s = sigmoid(x)
+    return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
+
+
+silu.vjp(x=lambda g, x: silu_backward(g, x))
+silu_backward.vjp(g=lambda h, x: silu_backward(h, x), x=lambda h, g, x: h * g * _silu_curvature(x))
+
+GELU_FORMS = ("exact", "tanh")
+
+
+@primitive()
+def gelu(x: Array, *, form: str = "exact") -> Array:
+    """Return x Phi(x), Phi the distribution function of N(0, 1) (Hendrycks & Gimpel 2016).
+
+    Args:
+        x: any shape.
+        form: "exact", by the error function, or "tanh", the approximation x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+
+    Example:
+        >>> gelu(0.0)
+        array(0.)
+    """
+    if form not in GELU_FORMS:
+        raise ValueError(f"gelu: form {form!r} is unknown; it is one of {GELU_FORMS}")
+    return kernels.gelu(x) if form == "exact" else kernels.gelu_tanh(x)
+
+
+@primitive()
+def gelu_backward(g: Array, x: Array, *, form: str) -> Array:
+    """Return g (Phi(x) + x phi(x)), the vjp of gelu(x), or that of its tanh form."""
+    return kernels.gelu_backward(g, x) if form == "exact" else kernels.gelu_tanh_backward(g, x)
+
+
+def _gelu_curvature(x: Array, form: str) -> Array:
+    if form == "exact":
+        return (2.0 - x * x) * exp(-0.5 * x * x) / SQRT_2_PI
+    c, a = math.sqrt(2 / math.pi), 0.044715
+    t = tanh(c * (x + a * x * x * x))
+    du, ddu = c * (1.0 + 3.0 * a * x * x), 6.0 * a * c * x  # the first two derivatives of tanh's argument
+    return (1.0 - t * t) * (du + 0.5 * x * (ddu - 2.0 * t * du * du))
+
+
+gelu.vjp(x=lambda g, x, form: gelu_backward(g, x, form=form))
+gelu_backward.vjp(
+    g=lambda h, x, form: gelu_backward(h, x, form=form),
+    x=lambda h, g, x, form: h * g * _gelu_curvature(x, form),
+)
+
+# ------------------------------------------------------------------------------------------- activations, with a kink
+
+
+@primitive()
+def relu(x: Array) -> Array:
+    """Return max(x, 0); the gradient at 0 is 0.
+
+    Example:
+        >>> relu(-1.0)
+        array(0.)
+    """
+    return kernels.relu(x)
+
+
+@primitive()
+def relu_backward(g: Array, y: Array) -> Array:
+    """Return g where y > 0 and 0 elsewhere, the vjp of y = relu(x)."""
+    return kernels.relu_backward(g, y)
+
+
+relu.vjp(x=lambda g, out: relu_backward(g, out))
+relu_backward.vjp(g=lambda h, y: relu_backward(h, y), y=None)
+
+
+@primitive()
+def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
+    """Return x where x > 0 and slope * x elsewhere; the gradient at 0 is `slope`.
+
+    Example:
+        >>> leaky_relu(-1.0, slope=0.2)
+        array(-0.2)
+    """
+    return kernels.leaky_relu(x, slope=slope)
+
+
+@primitive()
+def leaky_relu_backward(g: Array, x: Array, *, slope: float) -> Array:
+    """Return g where x > 0 and slope * g elsewhere, the vjp of leaky_relu(x)."""
+    return kernels.leaky_relu_backward(g, x, slope=slope)
+
+
+leaky_relu.vjp(x=lambda g, x, slope: leaky_relu_backward(g, x, slope=slope))
+leaky_relu_backward.vjp(g=lambda h, x, slope: leaky_relu_backward(h, x, slope=slope), x=None)
+
+
+@primitive()
+def elu(x: Array, *, alpha: float = 1.0) -> Array:
+    """Return x where x > 0 and alpha (e^x - 1) elsewhere; the gradient at 0 is `alpha` (Clevert et al. 2016).
+
+    Example:
+        >>> elu(2.0)
+        array(2.)
+    """
+    return kernels.elu(x, alpha=alpha)
+
+
+@primitive()
+def elu_backward(g: Array, x: Array, *, alpha: float) -> Array:
+    """Return g where x > 0 and g alpha e^x elsewhere, the vjp of elu(x)."""
+    return kernels.elu_backward(g, x, alpha=alpha)
+
+
+elu.vjp(x=lambda g, x, alpha: elu_backward(g, x, alpha=alpha))
+elu_backward.vjp(
+    g=lambda h, x, alpha: elu_backward(h, x, alpha=alpha),
+    x=lambda h, g, x, alpha: where(x > 0, 0.0, h * g * alpha * exp(minimum(x, 0.0))),
+)

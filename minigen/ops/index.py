@@ -1,0 +1,121 @@
+"""Indexing, in one pair of primitives: `take` reads elements, `put` adds elements into zeros, and each is the other's vjp.
+
+Both take NumPy's indexing expression in two parts: the index arrays positionally, and a `pattern` in which `ARRAY` stands for each of them
+among slices, integers, None and Ellipsis. Where an element is read twice, its gradient is the sum of both cotangents.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array, array_module
+from minigen.engine import Tensor, TensorLike, primitive
+
+ARRAY = "array"
+"""In a pattern, the place of an index array."""
+
+
+def _key(pattern: tuple[Any, ...], indices: tuple[Array, ...]) -> tuple[Any, ...]:
+    arrays = iter(indices)
+    return tuple(next(arrays) if item is ARRAY else item for item in pattern)
+
+
+@primitive()
+def take(x: Array, *indices: Array, pattern: tuple[Any, ...]) -> Array:
+    """Return x[key], the key given as a pattern and index arrays. `x[key]` on a Tensor calls it."""
+    return x[_key(pattern, indices)]
+
+
+@primitive()
+def put(values: Array, *indices: Array, pattern: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
+    """Return zeros of a shape with the values added at [key]; values that fall on one place are summed."""
+    module = array_module(values)
+    out = module.zeros(shape, values.dtype)
+    if indices:
+        module.add.at(out, _key(pattern, indices), values)
+    else:  # slices and integers name every element once
+        out[pattern] = values
+    return out
+
+
+take.vjp(x=lambda g, x_shape, indices, pattern: put(g, *indices, pattern=pattern, shape=x_shape), indices=None)
+put.vjp(values=lambda g, indices, pattern: take(g, *indices, pattern=pattern), indices=None)
+
+
+def index(x: TensorLike, key: Any) -> Tensor:
+    """Return x[key] for NumPy's whole indexing language: integers, slices, None, Ellipsis, and integer or boolean arrays.
+
+    Example:
+        >>> index(np.array([1.0, 2.0, 3.0]), [2, 0])
+        array([3., 1.])
+    """
+    pattern: list[Any] = []
+    indices: list[Any] = []
+    for item in key if isinstance(key, tuple) else (key,):
+        if isinstance(item, list):
+            item = array_module(x.data if isinstance(x, Tensor) else x).asarray(item)
+        if isinstance(item, slice | int | None | type(Ellipsis)) and not isinstance(item, bool):
+            pattern.append(item)
+        elif isinstance(item, np.integer):
+            pattern.append(int(item))
+        else:
+            if getattr(item, "dtype", np.dtype(object)).kind not in "iub":
+                found = getattr(item, "dtype", type(item).__name__)
+                raise TypeError(
+                    f"index: {found} is no index; expected integers, slices, None, ..., or integer or boolean arrays"
+                )
+            pattern.append(ARRAY)
+            indices.append(item)
+    return take(x, *indices, pattern=tuple(pattern))
+
+
+def gather(x: TensorLike, indices: TensorLike, axis: int) -> Tensor:
+    """Return out[..., i, ...] = x[..., indices[..., i, ...], ...]: along one axis each place picks its own element.
+
+    Args:
+        x: (..., n, ...).
+        indices: integers in [0, n), (..., m, ...) with x's other lengths.
+        axis: the axis that is picked from.
+
+    Example:
+        >>> gather(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]), axis=1)
+        array([[2.],
+               [3.]])
+    """
+    return take(x, *_grid("gather", x.shape, indices, axis), pattern=(ARRAY,) * x.ndim)
+
+
+def scatter_add(x: TensorLike, indices: TensorLike, values: TensorLike, axis: int) -> Tensor:
+    """Return x with values[..., i, ...] added at indices[..., i, ...] along an axis; repeated places sum up.
+
+    Args:
+        x: (..., n, ...).
+        indices: integers in [0, n), (..., m, ...) with x's other lengths.
+        values: the shape of `indices`.
+        axis: the axis that is added to.
+
+    Example:
+        >>> scatter_add(np.zeros(3), np.array([0, 2, 2]), np.array([1.0, 1.0, 1.0]), axis=0)
+        array([1., 0., 2.])
+    """
+    if values.shape != indices.shape:
+        raise ValueError(f"scatter_add: values have shape {values.shape}, indices {indices.shape}; they must agree")
+    return x + put(
+        values, *_grid("scatter_add", x.shape, indices, axis), pattern=(ARRAY,) * len(x.shape), shape=x.shape
+    )
+
+
+def _grid(name: str, shape: tuple[int, ...], indices: TensorLike, axis: int) -> list[TensorLike]:
+    """Return the index arrays of every axis: the given ones along `axis`, a counting one along each other."""
+    ndim = len(shape)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{name}: axis {axis} is out of range for shape {shape}")
+    axis %= ndim
+    expected = tuple(n for i, n in enumerate(shape) if i != axis)
+    if len(indices.shape) != ndim or tuple(n for i, n in enumerate(indices.shape) if i != axis) != expected:
+        raise ValueError(f"{name}: indices of shape {indices.shape} must agree with {shape} except along axis {axis}")
+    module = array_module(indices.data if isinstance(indices, Tensor) else indices)
+    return [
+        indices if i == axis else module.arange(n).reshape([n if j == i else 1 for j in range(ndim)])
+        for i, n in enumerate(shape)
+    ]

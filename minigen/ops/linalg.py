@@ -1,0 +1,183 @@
+"""Products: matrices, affine maps, and Einstein sums."""
+
+from typing import Any
+
+from minigen.backend import Array, array_module
+from minigen.engine import Tensor, TensorLike, primitive, sum_to
+from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
+
+
+@primitive(broadcasts=True)
+def matrix_product(a: Array, b: Array) -> Array:
+    """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m); leading axes broadcast."""
+    return array_module(a, b).matmul(a, b)
+
+
+def _swapped(x: Array) -> Array:
+    """Every matrix of a stack transposed."""
+    return transpose(x, axes=(*range(len(x.shape) - 2), -1, -2))
+
+
+matrix_product.vjp(a=lambda g, b: matrix_product(g, _swapped(b)), b=lambda g, a: matrix_product(_swapped(a), g))
+
+
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+    """Return the matrix product a @ b by NumPy's rules.
+
+    Args:
+        a: (..., n, k), or (k,), which counts as one row.
+        b: (..., k, m), or (k,), which counts as one column.
+
+    Returns:
+        (..., n, m), leading axes broadcast, without the axis that a vector argument stood for.
+
+    Example:
+        >>> import numpy as np
+        >>> matmul(np.ones((2, 3)), np.ones(3))
+        array([3., 3.])
+    """
+    if len(a.shape) == 0 or len(b.shape) == 0:
+        raise ValueError(f"matmul: a {a.shape} and b {b.shape} need at least one axis each; use * for scalars")
+    if a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
+        raise ValueError(f"matmul: a {a.shape} ends in {a.shape[-1]}, but b {b.shape} expects {b.shape[-2:][0]}")
+    if len(a.shape) == 1:
+        return squeeze(matmul(expand_dims(a, 0), b), axis=-1 if len(b.shape) == 1 else -2)
+    if len(b.shape) == 1:
+        return squeeze(matmul(a, expand_dims(b, 1)), axis=-1)
+    if len(b.shape) == 2 and len(a.shape) > 2:  # one matrix for the whole stack: a single large product
+        rows = matrix_product(reshape(a, shape=(-1, a.shape[-1])), b)
+        return reshape(rows, shape=(*a.shape[:-1], b.shape[-1]))
+    return matrix_product(a, b)
+
+
+@primitive()
+def affine(x: Array, weight: Array, bias: Array) -> Array:
+    """Return x @ weight + bias for rows x: the primitive behind `linear`."""
+    out = x @ weight  # (N, in) @ (in, out)
+    out += bias
+    return out
+
+
+affine.vjp(
+    x=lambda g, weight: matrix_product(g, transpose(weight)),
+    weight=lambda g, x: matrix_product(transpose(x), g),
+    bias=lambda g, bias_shape: sum_to(g, shape=bias_shape),
+)
+
+
+def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """Return the affine map x @ weight + bias along the last axis.
+
+    Args:
+        x: (..., in).
+        weight: (in, out).
+        bias: (out,), or None for none.
+
+    Returns:
+        (..., out).
+
+    Example:
+        >>> import numpy as np
+        >>> linear(np.ones((4, 2)), np.ones((2, 3)), np.zeros(3)).shape
+        (4, 3)
+    """
+    if len(weight.shape) != 2 or x.shape[-1:] != weight.shape[:1]:
+        raise ValueError(
+            f"linear: x {x.shape} has {x.shape[-1] if x.shape else 'no'} features, (..., in), "
+            f"but weight (in, out) = {weight.shape} expects {weight.shape[0] if weight.shape else 'a matrix'}"
+        )
+    if bias is None:
+        return matmul(x, weight)
+    if bias.shape != weight.shape[1:]:
+        raise ValueError(f"linear: bias (out,) = {bias.shape} does not fit weight (in, out) = {weight.shape}")
+    if len(x.shape) == 2:
+        return affine(x, weight, bias)
+    rows = affine(reshape(x, shape=(-1, x.shape[-1])), weight, bias)
+    return reshape(rows, shape=(*x.shape[:-1], weight.shape[1]))
+
+
+# ----------------------------------------------------------------------------------------------- Einstein sums
+#
+# For out = einsum("ij,jk->ik", a, b) the vjp for a is again an Einstein sum: exchange a's letters with the output's,
+# einsum("ik,jk->ij", g, b). A letter of a that stands nowhere else was summed over; its cotangent is the same for every index, so it is
+# broadcast. A letter twice in one operand ("ii") reads a diagonal: it is replaced by "ij" and an identity matrix "ij", so that
+# the vjp never meets one.
+
+
+@primitive(broadcasts=True)
+def einstein_sum(*arrays: Array, inputs: tuple[str, ...], output: str) -> Array:
+    """Return the Einstein sum of the arrays with one string of letters each; no letter twice in one string."""
+    return array_module(*arrays).einsum(f"{','.join(inputs)}->{output}", *arrays)
+
+
+def _einstein_sum_vjp(
+    g: Array, arrays: tuple[Array, ...], arrays_shape: Any, inputs: tuple[str, ...], output: str, position: int
+) -> Array:
+    letters, shape = inputs[position], arrays_shape[position]
+    others = [i for i in range(len(inputs)) if i != position]
+    known = set(output).union(*(inputs[i] for i in others))
+    reached = "".join(letter for letter in letters if letter in known)
+    product = einstein_sum(
+        g, *(arrays[i] for i in others), inputs=(output, *(inputs[i] for i in others)), output=reached
+    )
+    if reached == letters:
+        return product
+    lengths = iter(product.shape)
+    spread = reshape(product, shape=tuple(next(lengths) if letter in known else 1 for letter in letters))
+    full = tuple(n if letter in known else m for n, m, letter in zip(spread.shape, shape, letters, strict=True))
+    return broadcast_to(spread, shape=full)
+
+
+einstein_sum.vjp(arrays=_einstein_sum_vjp)
+
+
+def einsum(subscripts: str, *arrays: TensorLike) -> Tensor:
+    """Return an Einstein sum: letters name axes, letters missing on the right are summed over.
+
+    Args:
+        subscripts: "ij,jk->ik"; without "->" the output has the letters that occur once, in alphabetical order; "..." stands for
+            leading axes that broadcast.
+        *arrays: one for each comma-separated part.
+
+    Example:
+        >>> import numpy as np
+        >>> einsum("ij,j->i", np.ones((2, 3)), np.ones(3))
+        array([3., 3.])
+    """
+    inputs, output = _parsed(subscripts, [len(array.shape) for array in arrays])
+    unused = iter(sorted(set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") - set("".join(inputs) + output)))
+    operands = list(arrays)
+    for i, letters in enumerate(list(inputs)):
+        for axis, letter in enumerate(letters):
+            if letter in letters[:axis]:
+                fresh = next(unused)
+                data = arrays[i].data if isinstance(arrays[i], Tensor) else arrays[i]
+                inputs[i] = inputs[i][:axis] + fresh + inputs[i][axis + 1 :]
+                inputs.append(letter + fresh)
+                operands.append(array_module(data).eye(data.shape[axis], dtype=data.dtype))
+    return einstein_sum(*operands, inputs=tuple(inputs), output=output)
+
+
+def _parsed(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
+    """Return the letters of every operand and of the output, with "..." written out in capitals that are not in use."""
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(ndims):
+        raise ValueError(f"einsum: {subscripts!r} describes {len(inputs)} arrays, but {len(ndims)} were given")
+    unused = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts]
+    widths = [ndim - len(letters.replace("...", "")) for letters, ndim in zip(inputs, ndims, strict=True)]
+    for letters, width, ndim in zip(inputs, widths, ndims, strict=True):
+        if width < 0 or (width > 0 and "..." not in letters):
+            raise ValueError(
+                f"einsum: {letters!r} in {subscripts!r} names {len(letters)} axes of an array that has {ndim}"
+            )
+    ellipsis = "".join(
+        unused[: max([w for w, letters in zip(widths, inputs, strict=True) if "..." in letters], default=0)]
+    )
+    written = [
+        letters.replace("...", ellipsis[len(ellipsis) - width :]) for letters, width in zip(inputs, widths, strict=True)
+    ]
+    if arrow:
+        return written, right.replace("...", ellipsis)
+    letters = "".join(inputs).replace("...", "")
+    return written, ellipsis + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))

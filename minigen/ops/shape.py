@@ -1,0 +1,267 @@
+"""Operations that move, repeat, join or convert elements without computing on them."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np  # noqa: F401 - for the examples
+
+from minigen.backend import Array, array_module
+from minigen.engine import Axis, Tensor, TensorLike, primitive, sum_to
+
+# ----------------------------------------------------------------------------------------------- dtype
+
+
+@primitive()
+def astype(x: Array, *, dtype: Any) -> Array:
+    """Return x converted to a dtype; x itself where it has that dtype already. The gradient is converted back.
+
+    Example:
+        >>> astype(np.array([1, 2]), dtype="float32").dtype
+        dtype('float32')
+    """
+    return x.astype(dtype, copy=False)
+
+
+# The engine itself converts every cotangent to its argument's dtype.
+astype.vjp(x=lambda g: g)
+
+# ----------------------------------------------------------------------------------------------- axes
+
+
+@primitive()
+def reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Return x with another shape of the same size, in row-major order; one length may be -1.
+
+    Example:
+        >>> reshape(np.arange(6), shape=(2, -1))
+        array([[0, 1, 2],
+               [3, 4, 5]])
+    """
+    return x.reshape(shape)
+
+
+reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
+
+
+@primitive()
+def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Array:
+    """Return x with its axes in the given order, by default reversed.
+
+    Example:
+        >>> transpose(np.zeros((2, 3, 4)), axes=(0, 2, 1)).shape
+        (2, 4, 3)
+    """
+    return x.transpose(axes)
+
+
+def _transpose_vjp(g: Array, axes: tuple[int, ...] | None) -> Array:
+    if axes is None:
+        return transpose(g)
+    order = [a % len(axes) for a in axes]
+    return transpose(g, axes=tuple(order.index(i) for i in range(len(order))))
+
+
+transpose.vjp(x=_transpose_vjp)
+
+
+def moveaxis(x: TensorLike, source: Axis, destination: Axis) -> Tensor:
+    """Return x with the `source` axes moved to the `destination` positions, the others keeping their order.
+
+    Example:
+        >>> moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
+    origins = _checked_axes("moveaxis", x.ndim, source)
+    targets = _checked_axes("moveaxis", x.ndim, destination)
+    if len(origins) != len(targets):
+        raise ValueError(f"moveaxis: {len(origins)} source axes {source} for {len(targets)} destinations {destination}")
+    order = [i for i in range(x.ndim) if i not in origins]
+    for target, origin in sorted(zip(targets, origins, strict=True)):
+        order.insert(target, origin)
+    return transpose(x, axes=tuple(order))
+
+
+def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
+    """Return x without its axes of length 1, or without the given ones, which must have length 1.
+
+    Example:
+        >>> squeeze(np.zeros((1, 3, 1)), axis=0).shape
+        (3, 1)
+    """
+    axes = _checked_axes("squeeze", x.ndim, axis)
+    if axis is not None and any(x.shape[a] != 1 for a in axes):
+        raise ValueError(f"squeeze: axis {axis} of shape {x.shape} does not have length 1")
+    return reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if not (i in axes and n == 1)))
+
+
+def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
+    """Return x with new axes of length 1 that have the given positions in the result.
+
+    Example:
+        >>> expand_dims(np.zeros((3, 4)), axis=(0, -1)).shape
+        (1, 3, 4, 1)
+    """
+    count = len(axis) if isinstance(axis, tuple) else 1
+    axes = _checked_axes("expand_dims", x.ndim + count, axis)
+    lengths = iter(x.shape)
+    return reshape(x, shape=tuple(1 if i in axes else next(lengths) for i in range(x.ndim + count)))
+
+
+def _checked_axes(name: str, ndim: int, axis: Axis) -> tuple[int, ...]:
+    """Return axes as distinct numbers in range(ndim)."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(not -ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) < len(axes):
+        raise ValueError(f"{name}: axis {axis} must name distinct axes from {-ndim} to {ndim - 1}")
+    return tuple(a % ndim for a in axes)
+
+
+@primitive()
+def flip(x: Array, *, axis: Axis = None) -> Array:
+    """Return x with its order reversed along the axes.
+
+    Example:
+        >>> flip(np.array([1, 2, 3]))
+        array([3, 2, 1])
+    """
+    return array_module(x).flip(x, axis=axis)
+
+
+flip.vjp(x=lambda g, axis: flip(g, axis=axis))
+
+# ----------------------------------------------------------------------------------------------- repetition
+
+
+@primitive()
+def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Return a read-only view of x repeated to `shape` by NumPy's rules of broadcasting.
+
+    Example:
+        >>> broadcast_to(np.array([1, 2]), shape=(2, 2))
+        array([[1, 2],
+               [1, 2]])
+    """
+    return array_module(x).broadcast_to(x, shape)
+
+
+broadcast_to.vjp(x=lambda g, x_shape: sum_to(g, shape=x_shape))
+
+
+def repeat(x: TensorLike, repeats: int, axis: int) -> Tensor:
+    """Return x with every element repeated `repeats` times in a row along an axis.
+
+    Example:
+        >>> repeat(np.array([1, 2]), 2, axis=0)
+        array([1, 1, 2, 2])
+    """
+    (axis,) = _checked_axes("repeat", x.ndim, axis)
+    before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
+    spread = broadcast_to(reshape(x, shape=(*before, 1, *after)), shape=(*before, repeats, *after))
+    return reshape(spread, shape=(*before[:-1], before[-1] * repeats, *after))
+
+
+def tile(x: TensorLike, repetitions: tuple[int, ...]) -> Tensor:
+    """Return copies of x laid side by side, `repetitions[i]` of them along axis i.
+
+    Missing axes of x, or missing repetitions, are 1 and stand in front.
+
+    Example:
+        >>> tile(np.array([1, 2]), (2, 2))
+        array([[1, 2, 1, 2],
+               [1, 2, 1, 2]])
+    """
+    ndim = max(x.ndim, len(repetitions))
+    lengths = (1,) * (ndim - x.ndim) + x.shape
+    counts = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    pairs = list(zip(counts, lengths, strict=True))
+    single = reshape(x, shape=tuple(n for _, length in pairs for n in (1, length)))
+    spread = broadcast_to(single, shape=tuple(n for pair in pairs for n in pair))  # (count, length, count, length, ...)
+    return reshape(spread, shape=tuple(count * length for count, length in pairs))
+
+
+# ----------------------------------------------------------------------------------------------- joining, parting
+
+
+@primitive()
+def join(*arrays: Array, axis: int) -> Array:
+    """Return the arrays one after the other along an existing axis: the primitive behind `concatenate` and `stack`."""
+    return array_module(*arrays).concatenate(arrays, axis=axis)
+
+
+def _join_vjp(g: Array, arrays_shape: tuple[tuple[int, ...], ...], axis: int, position: int) -> Array:
+    axis %= len(g.shape)
+    start = math.fsum(shape[axis] for shape in arrays_shape[:position])
+    key = [slice(None)] * len(g.shape)
+    key[axis] = slice(int(start), int(start) + arrays_shape[position][axis])
+    return g[tuple(key)]
+
+
+join.vjp(arrays=_join_vjp)
+
+
+def concatenate(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Return the arrays one after the other along an existing axis.
+
+    Example:
+        >>> concatenate([np.array([1, 2]), np.array([3])])
+        array([1, 2, 3])
+    """
+    return join(*arrays, axis=axis)
+
+
+def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Return arrays of one shape side by side along a new axis.
+
+    Example:
+        >>> stack([np.array([1, 2]), np.array([3, 4])], axis=1)
+        array([[1, 3],
+               [2, 4]])
+    """
+    return join(*(expand_dims(array, axis) for array in arrays), axis=axis)
+
+
+def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """Return the parts of x along an axis.
+
+    Args:
+        x: at least one axis.
+        sections: the number of equal parts, or the indices at which to cut.
+        axis: the axis to cut.
+
+    Example:
+        >>> split(np.array([1, 2, 3, 4]), 2)
+        [array([1, 2]), array([3, 4])]
+    """
+    (axis,) = _checked_axes("split", x.ndim, axis)
+    length = x.shape[axis]
+    if isinstance(sections, int):
+        if sections < 1 or length % sections:
+            raise ValueError(f"split: axis {axis} of length {length} has no {sections} equal parts")
+        sections = [length // sections * i for i in range(1, sections)]
+    cuts = [0, *sections, length]
+    before = (slice(None),) * axis
+    return [x[(*before, slice(start, stop))] for start, stop in itertools.pairwise(cuts)]
+
+
+@primitive()
+def pad(x: Array, *, width: tuple[tuple[int, int], ...], value: float = 0.0) -> Array:
+    """Return x with a border of one value.
+
+    Args:
+        x: any shape.
+        width: for every axis how many elements to add before and after.
+        value: what the border holds.
+
+    Example:
+        >>> pad(np.array([1.0, 2.0]), width=((1, 2),))
+        array([0., 1., 2., 0., 0.])
+    """
+    if len(width) != x.ndim:
+        raise ValueError(f"pad: width {width} has {len(width)} pairs for the {x.ndim} axes of shape {x.shape}")
+    return array_module(x).pad(x, width, constant_values=value)
+
+
+pad.vjp(x=lambda g, x_shape, width: g[tuple(slice(a, a + n) for (a, _), n in zip(width, x_shape, strict=True))])
