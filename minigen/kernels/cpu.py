@@ -1,0 +1,545 @@
+# ruff: noqa: D103
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
+# The docstrings are the reference's, the types of scalars and vectors Numba's.
+"""The kernels for float32 NumPy arrays, compiled by Numba; `reference.py` says what each one computes.
+
+A kernel is a loop over flat vectors. It is fast if the compiler vectorises it, eight or sixteen numbers an instruction.
+So its body has no branches and calls no library: exp, log, erf and the like are polynomials here, and a choice is a
+`_select` between two values, its comparison turned so that NaN comes through. A Python number would widen float32 to
+float64, hence the named constants.
+
+Each polynomial, or quotient of two, was fitted in float64, by least squares of the relative error on 400 Chebyshev
+nodes, reweighted until the error was level. The error stated beside it is the fit's; rounding adds to it.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import intrinsic
+
+from minigen.backend import Array
+from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
+
+# ------------------------------------------------------------------------------------------- compiling
+
+# Division by zero follows IEEE 754. A product and a sum may share one rounding; nothing else is relaxed, so that NaN
+# and infinity keep their meaning.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+
+_FLOAT32 = np.dtype(np.float32)
+
+_inner = numba.njit(**_OPTIONS)
+"""For functions that only loops call."""
+
+
+def _loop(function: Callable[..., Any]) -> Any:
+    """Compile a loop at its first call, and keep the machine code on disk if there is a folder to write to."""
+    try:
+        return numba.njit(function, cache=True, nogil=True, **_OPTIONS)
+    except RuntimeError:  # Numba finds no such folder, as in a read-only installation
+        return numba.njit(function, nogil=True, **_OPTIONS)
+
+
+def _run(loop: Callable[..., None], vectors: list[Array], settings: Iterable[Any]) -> None:
+    """Run a loop over flat vectors of one length (or None in place of one), on several threads if they are long."""
+    size = vectors[0].size
+    for vector in vectors:
+        if vector is not None and vector.size != size:  # the loop would read beyond its end
+            sizes = [None if v is None else v.size for v in vectors]
+            raise ValueError(f"{loop.__name__}: arrays of {sizes} elements, expected one size")
+    if size < 2 * SMALLEST_PIECE:
+        loop(*vectors, *settings)
+        return
+
+    def work(start: int, stop: int) -> None:
+        loop(*(None if vector is None else vector[start:stop] for vector in vectors), *settings)
+
+    in_pieces(work, size)
+
+
+def _elementwise(function: Callable[..., None]) -> Callable[..., Array]:
+    """Make a kernel of a loop that fills its first vector, float32, from the others."""
+    loop = _loop(function)
+
+    def kernel(*arrays: Array, **settings: float) -> Array:
+        out = np.empty(arrays[0].shape, _FLOAT32)
+        vectors = [out.ravel()]  # a view
+        for array in arrays:
+            vectors.append(array.ravel())  # noqa: PERF401 -- half the time of a comprehension
+        _run(loop, vectors, settings.values())
+        return out
+
+    return kernel
+
+
+# ------------------------------------------------------------------- exp, log, erf, sine and cosine in float32
+
+ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
+
+
+@intrinsic
+def _select(typing_context, condition, a, b):
+    """`a if condition else b` as one instruction. Numba would compile the Python words to a branch."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.select(*arguments)
+
+    return a(numba.types.boolean, a, a), generate
+
+
+@_inner
+def _above(x, end):
+    return _select(x < end, end, x)
+
+
+@_inner
+def _below(x, end):
+    return _select(x > end, end, x)
+
+
+@_inner
+def _clip(x, end):
+    return _below(_above(x, -end), end)
+
+
+def _float32(*numbers: float) -> tuple[np.float32, ...]:
+    return tuple(np.float32(number) for number in numbers)
+
+
+@_inner
+def _polynomial(x, coefficients):
+    """coefficients[0] + coefficients[1] x + ..., Horner's way."""
+    total = coefficients[-1]
+    for i in range(len(coefficients) - 2, -1, -1):
+        total = total * x + coefficients[i]
+    return total
+
+
+# exp(r) = 1 + r + r^2 P(r) for |r| <= log(2) / 2; relative error of exp(r) - 1: 1.3e-8
+_EXP = _float32(0.4999999816, 0.1666654367, 0.0416671997, 0.0083665140, 0.0013882522)
+_LOG2_E = np.float32(1 / math.log(2))
+_LOG_2_HIGH = np.float32(355 / 512)  # nine bits: its products with whole numbers are exact
+_LOG_2_LOW = np.float32(math.log(2) - 355 / 512)
+_EXP_START, _EXP_END = np.float32(-88), np.float32(89)
+_ROUNDER = np.float32(1.5 * 2**23)  # the float32 numbers near it are the whole numbers: adding it rounds
+
+
+@_inner
+def _split_exp(x):
+    """exp(x) = scale (1 + q), with scale = 2^k and q = exp(x - k log 2) - 1: return scale and q.
+
+    The whole number k is rounded into the low bits of one float and shifted from there into the exponent of another.
+    At -88 and below the scale is 0, at 89 and above infinite.
+    """
+    x = _below(_above(x, _EXP_START), _EXP_END)
+    shifted = np.float32(x * _LOG2_E + _ROUNDER)
+    k = shifted - _ROUNDER
+    r = (x - k * _LOG_2_HIGH) - k * _LOG_2_LOW
+    scale = np.int32((shifted.view(np.int32) << 23) + 0x3F800000).view(np.float32)
+    return scale, r + r * r * _polynomial(r, _EXP)
+
+
+@_inner
+def _exp(x):
+    scale, q = _split_exp(x)
+    return scale * (ONE + q)
+
+
+@_inner
+def _expm1(x):
+    """exp(x) - 1 for x < 88, with no cancellation near 0."""
+    scale, q = _split_exp(x)
+    return scale * q + (scale - ONE)
+
+
+# log(1 + f) = 2 atanh(s) = 2 s + s^3 P(s^2), s = f / (2 + f), for s^2 <= 1/9; relative error 4.5e-9
+_ATANH = _float32(0.6666641628, 0.4002152727, 0.2800180487, 0.2801198847)
+
+
+@_inner
+def _log1p(f):
+    """log(1 + f) for -1/2 <= f <= 1."""
+    s = f / (TWO + f)
+    z = s * s
+    return TWO * s + s * z * _polynomial(z, _ATANH)
+
+
+_SQRT_HALF_BITS = np.float32(math.sqrt(0.5)).view(np.int32)
+
+
+@_inner
+def _log(u):
+    """log(u) for a positive, normal u = 2^k m, with m in [sqrt(1/2), sqrt(2))."""
+    bits = np.float32(u).view(np.int32)
+    k = np.int32((bits - _SQRT_HALF_BITS) >> 23)
+    m = np.int32(bits - (k << 23)).view(np.float32)
+    k = np.float32(k)
+    return k * _LOG_2_HIGH + (k * _LOG_2_LOW + _log1p(m - ONE))
+
+
+# erf(x) = x P(x^2) / Q(x^2) for |x| <= 3.92; relative error 1.9e-8
+_ERF = (
+    np.float32(3.92),
+    _float32(1.12837915, 0.190405915, 0.0527486568, 0.00376559462, 2.84882446e-4, 2.05009471e-6),
+    _float32(1.0, 0.50207559, 0.114108889, 0.0149691724, 0.00116253047, 3.80917767e-5),
+)
+# tanh(x) = x P(x^2) / Q(x^2) for |x| <= 9.01, from where the quotient passes 1; relative error 2.1e-8
+_TANH = (
+    np.float32(9.5),
+    _float32(0.999999979, 0.133803785, 0.00349481904, 2.05963967e-5, 1.33370021e-8),
+    _float32(1.0, 0.467136939, 0.0258740577, 3.28437592e-4, 7.76934945e-7),
+)
+
+
+@_inner
+def _saturating(x, fit):
+    """x P(x^2) / Q(x^2), an odd function that climbs to 1 and has come to it in float32 at the end."""
+    end, numerator, denominator = fit
+    x = _clip(x, end)
+    z = x * x
+    return _clip(x * _polynomial(z, numerator) / _polynomial(z, denominator), ONE)
+
+
+# sin(2 pi f) = f P(f^2) and cos(2 pi f) = P(f^2) for |f| <= 1/8; relative errors 3.2e-9 and 3.3e-8
+_SIN = _float32(6.2831852868, -41.3416614549, 81.5923535542, -75.3935627945)
+_COS = _float32(0.9999999674, -19.7391465977, 64.9203063516, -83.5525909039)
+
+
+@_inner
+def _cos_sin(turns24):
+    """cos and sin of 2 pi v for v = turns24 / 2^24 in [0, 1): the nearest quarter turn, and the rest f."""
+    quarter = np.int32((turns24 + (1 << 21)) >> 22)
+    f = np.float32(np.int32(turns24 - (quarter << 22))) * _TO_UNIT
+    z = f * f
+    cos, sin = _polynomial(z, _COS), f * _polynomial(z, _SIN)
+    odd = quarter & 1 == 1
+    x, y = _select(odd, sin, cos), _select(odd, cos, sin)
+    return _select((quarter + 1) & 2 == 2, -x, x), _select(quarter & 2 == 2, -y, y)
+
+
+# ------------------------------------------------------------------------------------ elementwise kernels
+
+
+@_inner
+def _logistic(x):
+    return ONE / (ONE + _exp(-x))
+
+
+@_elementwise
+def sigmoid(out, x):
+    for i in range(out.size):
+        out[i] = _logistic(x[i])
+
+
+@_elementwise
+def sigmoid_backward(out, g, y):
+    for i in range(out.size):
+        out[i] = g[i] * y[i] * (ONE - y[i])
+
+
+@_elementwise
+def tanh(out, x):
+    for i in range(out.size):
+        out[i] = _saturating(x[i], _TANH)
+
+
+@_elementwise
+def tanh_backward(out, g, y):
+    for i in range(out.size):
+        out[i] = g[i] * (ONE - y[i]) * (ONE + y[i])
+
+
+@_elementwise
+def softplus(out, x):
+    for i in range(out.size):
+        out[i] = _above(x[i], ZERO) + _log1p(_exp(-abs(x[i])))
+
+
+@_elementwise
+def softplus_backward(out, g, x):
+    for i in range(out.size):
+        out[i] = g[i] * _logistic(x[i])
+
+
+_SILU_END = np.float32(100)  # sigmoid has come to 0 or 1
+
+
+@_elementwise
+def silu(out, x):
+    for i in range(out.size):
+        out[i] = _above(x[i], -_SILU_END) * _logistic(x[i])
+
+
+@_elementwise
+def silu_backward(out, g, x):
+    for i in range(out.size):
+        s = _logistic(x[i])
+        out[i] = g[i] * s * (ONE + _clip(x[i], _SILU_END) * (ONE - s))
+
+
+_TWO_OVER_SQRT_PI = np.float32(2 / math.sqrt(math.pi))
+_BELL_END = np.float32(14)  # exp(-x^2 / 2) has come to 0
+
+
+@_elementwise
+def erf(out, x):
+    for i in range(out.size):
+        out[i] = _saturating(x[i], _ERF)
+
+
+@_elementwise
+def erf_backward(out, g, x):
+    for i in range(out.size):
+        z = _clip(x[i], _BELL_END)
+        out[i] = g[i] * _TWO_OVER_SQRT_PI * _exp(-z * z)
+
+
+_SQRT_HALF = np.float32(math.sqrt(0.5))
+_NORMAL_PEAK = np.float32(1 / math.sqrt(2 * math.pi))
+
+
+@_inner
+def _normal_cdf(x):
+    return HALF + HALF * _saturating(_SQRT_HALF * x, _ERF)
+
+
+@_elementwise
+def gelu(out, x):
+    for i in range(out.size):
+        out[i] = _above(x[i], -_BELL_END) * _normal_cdf(x[i])
+
+
+@_elementwise
+def gelu_backward(out, g, x):
+    for i in range(out.size):
+        z = _clip(x[i], _BELL_END)
+        out[i] = g[i] * (_normal_cdf(x[i]) + z * _NORMAL_PEAK * _exp(-HALF * z * z))
+
+
+_GELU_END = np.float32(20)  # sigmoid(2u) has come to 0 or 1
+_GELU_SCALE = np.float32(math.sqrt(8 / math.pi))
+_GELU_CUBIC = np.float32(0.044715)
+_GELU_SLOPE = np.float32(3 * 0.044715)
+
+
+@_elementwise
+def gelu_tanh(out, x):
+    for i in range(out.size):
+        z = _clip(x[i], _GELU_END)
+        s = _logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
+        out[i] = _above(x[i], -_GELU_END) * s
+
+
+@_elementwise
+def gelu_tanh_backward(out, g, x):
+    for i in range(out.size):
+        z = _clip(x[i], _GELU_END)
+        s = _logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
+        slope = _GELU_SCALE * (ONE + _GELU_SLOPE * z * z)
+        out[i] = g[i] * s * (ONE + z * slope * (ONE - s))
+
+
+@_elementwise
+def relu(out, x):
+    for i in range(out.size):
+        out[i] = _select(x[i] <= ZERO, ZERO, x[i])
+
+
+@_elementwise
+def relu_backward(out, g, y):
+    for i in range(out.size):
+        out[i] = _select(y[i] > ZERO, g[i], ZERO)
+
+
+@_elementwise
+def leaky_relu(out, x, slope):
+    slope = np.float32(slope)
+    for i in range(out.size):
+        out[i] = _select(x[i] > ZERO, x[i], slope * x[i])
+
+
+@_elementwise
+def leaky_relu_backward(out, g, x, slope):
+    slope = np.float32(slope)
+    for i in range(out.size):
+        out[i] = _select(x[i] > ZERO, g[i], slope * g[i])
+
+
+@_elementwise
+def elu(out, x, alpha):
+    alpha = np.float32(alpha)
+    for i in range(out.size):
+        out[i] = _select(x[i] > ZERO, x[i], alpha * _expm1(x[i]))
+
+
+@_elementwise
+def elu_backward(out, g, x, alpha):
+    alpha = np.float32(alpha)
+    for i in range(out.size):
+        out[i] = g[i] * _select(x[i] > ZERO, ONE, alpha * _exp(x[i]))
+
+
+# ------------------------------------------------------------------------- optimizer steps, in place
+
+
+@_loop
+def _sgd(values, gradients, velocity, learning_rate, momentum, nesterov, weight_decay, first):
+    learning_rate, momentum = np.float32(learning_rate), np.float32(momentum)
+    weight_decay = np.float32(weight_decay)
+    for i in range(values.size):
+        direction = gradients[i] + weight_decay * values[i]
+        if velocity is not None:
+            v = direction if first else momentum * velocity[i] + direction
+            velocity[i] = v
+            direction = direction + momentum * v if nesterov else v
+        values[i] -= learning_rate * direction
+
+
+def sgd_step(values, gradients, velocity, *, learning_rate, momentum, nesterov, weight_decay, first):
+    _run(_sgd, [values, gradients, velocity], (learning_rate, momentum, nesterov, weight_decay, first))
+
+
+@_loop
+def _rmsprop(values, gradients, square_average, learning_rate, decay, epsilon, weight_decay):
+    new_share = np.float32(1.0 - decay)
+    learning_rate, decay = np.float32(learning_rate), np.float32(decay)
+    epsilon, weight_decay = np.float32(epsilon), np.float32(weight_decay)
+    for i in range(values.size):
+        gradient = gradients[i] + weight_decay * values[i]
+        square = decay * square_average[i] + new_share * gradient * gradient
+        square_average[i] = square
+        values[i] -= learning_rate * gradient / (np.sqrt(square) + epsilon)
+
+
+def rmsprop_step(values, gradients, square_average, *, learning_rate, decay, epsilon, weight_decay):
+    _run(_rmsprop, [values, gradients, square_average], (learning_rate, decay, epsilon, weight_decay))
+
+
+@_loop
+def _adam(values, gradients, first, second, step_size, beta1, beta2, root_scale, epsilon, l2, shrink):
+    new_share1, new_share2 = np.float32(1.0 - beta1), np.float32(1.0 - beta2)
+    step_size, beta2 = np.float32(step_size), np.float32(beta2)
+    root_scale, epsilon = np.float32(root_scale), np.float32(epsilon)
+    l2, shrink = np.float32(l2), np.float32(shrink)
+    for i in range(values.size):
+        gradient = gradients[i] + l2 * values[i]
+        m = first[i] + new_share1 * (gradient - first[i])
+        v = beta2 * second[i] + new_share2 * gradient * gradient
+        first[i] = m
+        second[i] = v
+        values[i] = shrink * values[i] - step_size * m / (root_scale * np.sqrt(v) + epsilon)
+
+
+def adam_step(
+    values,
+    gradients,
+    first_moment,
+    second_moment,
+    *,
+    learning_rate,
+    beta1,
+    beta2,
+    epsilon,
+    weight_decay,
+    decoupled,
+    step,
+):
+    settings = (
+        learning_rate / (1.0 - beta1**step),
+        beta1,
+        beta2,
+        1.0 / math.sqrt(1.0 - beta2**step),
+        epsilon,
+        0.0 if decoupled else weight_decay,
+        1.0 - learning_rate * weight_decay if decoupled else 1.0,
+    )
+    _run(_adam, [values, gradients, first_moment, second_moment], settings)
+
+
+@_loop
+def _lerp(average, values, weight):
+    weight = np.float32(weight)
+    for i in range(average.size):
+        average[i] += weight * (values[i] - average[i])
+
+
+def lerp(average, values, *, weight):
+    _run(_lerp, [average, values], (weight,))
+
+
+# ------------------------------------------------------------------------------ random words and numbers
+
+_LOW, _WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
+_MULTIPLIER0, _MULTIPLIER1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_KEY_STEP0, _KEY_STEP1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+
+
+@_loop
+def _philox(words, key, low, high):
+    for i in range(len(words)):
+        count = low + np.uint64(i)
+        c0, c1, c2, c3 = count & _LOW, count >> _WORD, high & _LOW, high >> _WORD
+        k0, k1 = key & _LOW, key >> _WORD
+        for _ in range(10):
+            product0, product1 = c0 * _MULTIPLIER0, c2 * _MULTIPLIER1
+            c0, c2 = (product1 >> _WORD) ^ c1 ^ k0, (product0 >> _WORD) ^ c3 ^ k1
+            c1, c3 = product1 & _LOW, product0 & _LOW
+            k0, k1 = (k0 + _KEY_STEP0) & _LOW, (k1 + _KEY_STEP1) & _LOW
+        words[i, 0], words[i, 1], words[i, 2], words[i, 3] = c0, c1, c2, c3
+
+
+def philox(xp: ModuleType, *, key: int, counter: int, blocks: int) -> Array:
+    words = np.empty((blocks, 4), np.uint32)
+
+    def work(start: int, stop: int) -> None:
+        low = np.uint64((counter + start) % 2**64)
+        _philox(words[start:stop], np.uint64(key), low, np.uint64(counter >> 64))
+
+    in_pieces(work, blocks)
+    return words
+
+
+_TO_UNIT = np.float32(2.0**-24)
+
+
+@_elementwise
+def uniform32(out, words):
+    for i in range(out.size):
+        out[i] = np.float32(np.int32(words[i] >> 8)) * _TO_UNIT
+
+
+@_inner
+def _open_uniform(word):
+    return np.float32(np.int32((word >> 8) | 1)) * _TO_UNIT
+
+
+@_elementwise
+def open_uniform32(out, words):
+    for i in range(out.size):
+        out[i] = _open_uniform(words[i])
+
+
+@_loop
+def _box_muller(words, normals):
+    for i in range(words.size // 2):
+        # Unsigned: a signed index may count from the end, and the test for that keeps the loop from vectorising.
+        even, odd = np.uint64(2 * i), np.uint64(2 * i + 1)
+        cos, sin = _cos_sin(np.int32(words[odd] >> 8))
+        radius = np.sqrt(-TWO * _log(_open_uniform(words[even])))
+        normals[even] = radius * cos
+        normals[odd] = radius * sin
+
+
+def normal32(words: Array) -> Array:
+    normals = np.empty(words.shape, np.float32)
+    flat_words, flat_normals = words.reshape(-1), normals.reshape(-1)
+
+    def work(start: int, stop: int) -> None:
+        _box_muller(flat_words[2 * start : 2 * stop], flat_normals[2 * start : 2 * stop])
+
+    in_pieces(work, words.size // 2)
+    return normals
