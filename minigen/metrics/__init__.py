@@ -1,0 +1,24 @@
+"""How far a model's distribution is from the data's: each metric with its estimator's bias."""
+
+from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
+from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
+from minigen.metrics.kernel_density import binned_kernel_density
+from minigen.metrics.modes import mode_mass
+from minigen.metrics.wasserstein import (
+    wasserstein1,
+    wasserstein1_floor,
+    wasserstein1_to_quantile,
+)
+
+__all__ = [
+    "binned_kernel_density",
+    "discriminator_gap",
+    "jensen_shannon",
+    "kullback_leibler",
+    "mode_mass",
+    "optimal_discriminator",
+    "total_variation",
+    "wasserstein1",
+    "wasserstein1_floor",
+    "wasserstein1_to_quantile",
+]
