@@ -1,0 +1,74 @@
+"""The Bernoulli distribution of a bit, by its logit l = log(q / (1 - q)), q the probability of 1.
+
+    log p(x) = x log q + (1 - x) log(1 - q) = x l - softplus(l)
+    H        = -q log q - (1 - q) log(1 - q)
+
+since log q = -softplus(-l) and log(1 - q) = -softplus(l). No probability is formed on the way to a logarithm, so none
+has to be kept away from 0 and 1: where q rounds to 1 the log-probability of a 0 is still -l, and its gradient still -q.
+"""
+
+from typing import Any
+
+import minigen.ops as ops
+from minigen.backend import Array
+from minigen.distributions.distribution import Distribution, raw
+from minigen.distributions.scalars import is_number, sigmoid, softplus
+from minigen.engine import TensorLike
+from minigen.random import Generator, Shape
+
+
+class Bernoulli(Distribution):
+    """Independent bits.
+
+    Args:
+        logits: l, any shape.
+
+    Example:
+        >>> import numpy as np
+        >>> bits = Bernoulli(logits=np.array([-500.0, 500.0]))
+        >>> bits.log_prob(np.array([1, 1]))
+        array([-500.,    0.])
+        >>> bits.mean.round(3)
+        array([0., 1.])
+    """
+
+    absent = {"rsample": "a bit is no differentiable function of its probability; GumbelSoftmax with K = 2 relaxes it"}
+
+    def __init__(self, *, logits: TensorLike) -> None:
+        super().__init__(logits=logits)
+        self.logits = logits
+
+    @property
+    def mean(self) -> Any:
+        """q, the probability of 1, of shape B."""
+        return sigmoid(self.logits)
+
+    @property
+    def variance(self) -> Any:
+        """q (1 - q), of shape B."""
+        return sigmoid(self.logits) * sigmoid(-self.logits)
+
+    def sample(self, shape: Shape = (), *, rng: Generator) -> Array:
+        """Draw zeros and ones of the logits' dtype; see `Distribution.sample`."""
+        bits = rng.bernoulli(sigmoid(raw(self.logits)), self._draw_shape(shape))
+        return bits.astype(self.dtype, copy=False)
+
+    def log_prob(self, x: TensorLike) -> Any:
+        """Return log p(x) of each element, in nats.
+
+        Args:
+            x: 0 or 1, of any dtype, of a shape that broadcasts against B. A grey value between 0 and 1 stands for a bit
+                that is 1 with that probability: the result is the expectation of its log p, which is minus a
+                cross-entropy and no log-density of x.
+
+        Returns:
+            The common shape of x and B.
+        """
+        if not is_number(x) and raw(x).dtype.kind in "iub":
+            x = ops.astype(x, dtype=self.dtype)  # int64 * float32 would be float64
+        return x * self.logits - softplus(self.logits)
+
+    def entropy(self) -> Any:
+        """Return -q log q - (1 - q) log(1 - q), of shape B."""
+        logits = self.logits
+        return sigmoid(logits) * softplus(-logits) + sigmoid(-logits) * softplus(logits)

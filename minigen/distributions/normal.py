@@ -1,0 +1,93 @@
+"""The normal distribution.
+
+    log N(x; m, s^2) = -z^2 / 2 - log s - log(2 pi) / 2,     z = (x - m) / s
+    H                = log s + (1 + log(2 pi)) / 2
+    x                = m + s e,     e ~ N(0, 1)
+
+A density is given by its standard deviation s, the *scale*. An encoder gives log s^2, the *log-variance*: every real
+number is one, and it enters the formulas as it is, with no logarithm of an exponential.
+"""
+
+import math
+from typing import Any
+
+from minigen.distributions.distribution import Distribution
+from minigen.distributions.scalars import check_positive, exp, log
+from minigen.engine import Tensor, TensorLike
+from minigen.random import Generator, Shape
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+class Normal(Distribution):
+    """Independent normal distributions.
+
+    Args:
+        mean: m, any shape.
+        scale: s > 0, the standard deviation; checked only where it is a Python number.
+        log_variance: log s^2, in place of the scale.
+
+    Raises:
+        ValueError: neither or both of scale and log_variance are given, the scale is not positive, or shapes do not
+            broadcast.
+
+    Example:
+        >>> import numpy as np
+        >>> prior = Normal(0.0, scale=1.0)
+        >>> prior.log_prob(np.array([0.0, 1.0])).round(4)
+        array([-0.9189, -1.4189])
+        >>> posterior = Normal(np.array([0.5, -1.0]), log_variance=np.array([0.0, -2.0]))
+        >>> posterior.variance.round(4)
+        array([1.    , 0.1353])
+        >>> posterior.sample(3, rng=Generator(0)).shape
+        (3, 2)
+    """
+
+    def __init__(
+        self, mean: TensorLike, *, scale: TensorLike | None = None, log_variance: TensorLike | None = None
+    ) -> None:
+        if scale is not None and log_variance is None:
+            super().__init__(mean=mean, scale=scale)
+            check_positive("Normal", scale=scale)
+        elif log_variance is not None and scale is None:
+            super().__init__(mean=mean, log_variance=log_variance)
+        else:
+            given = "neither" if scale is None else "both"
+            raise ValueError(f"Normal: {given} of scale and log_variance given; give exactly one")
+        self._mean = mean
+        self._scale: Any = scale
+        self._log_variance: Any = log_variance
+
+    @property
+    def scale(self) -> Any:
+        """The standard deviation s, of a shape that broadcasts to B."""
+        return exp(0.5 * self._log_variance) if self._scale is None else self._scale
+
+    @property
+    def log_scale(self) -> Any:
+        """log s, of a shape that broadcasts to B."""
+        return 0.5 * self._log_variance if self._scale is None else log(self._scale)
+
+    @property
+    def mean(self) -> Any:
+        """m, of shape B."""
+        return self._over_batch(self._mean)
+
+    @property
+    def variance(self) -> Any:
+        """s^2, of shape B."""
+        return self._over_batch(exp(self._log_variance) if self._scale is None else self._scale * self._scale)
+
+    def rsample(self, shape: Shape = (), *, rng: Generator) -> Tensor:
+        """Draw m + s e with e ~ N(0, 1); see `Distribution.rsample`."""
+        noise = Tensor(rng.normal(self._draw_shape(shape), dtype=self.dtype))
+        return self._mean + self.scale * noise
+
+    def log_prob(self, x: TensorLike) -> Any:
+        """Return log N(x; m, s^2) of each element; see `Distribution.log_prob`."""
+        z = (x - self._mean) / self.scale
+        return -0.5 * (z * z) - (self.log_scale + 0.5 * LOG_2_PI)
+
+    def entropy(self) -> Any:
+        """Return log s + (1 + log(2 pi)) / 2, of shape B."""
+        return self._over_batch(self.log_scale + 0.5 * (1.0 + LOG_2_PI))

@@ -1,0 +1,62 @@
+"""The normal distribution against SciPy, quadrature and its own draws."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from integration import integral
+from scipy import stats
+
+from minigen.distributions import Normal
+from minigen.random import Generator
+
+means, scales = st.floats(-5.0, 5.0), st.floats(1e-3, 1e3)
+
+
+@given(mean=means, scale=scales, x=st.floats(-10.0, 10.0))
+def test_closed_forms(mean, scale, x):
+    exact = stats.norm(mean, scale)
+    for normal in (Normal(mean, scale=scale), Normal(mean, log_variance=2 * math.log(scale))):
+        assert normal.log_prob(x) == pytest.approx(exact.logpdf(x), rel=1e-12, abs=1e-12)
+        assert normal.entropy() == pytest.approx(exact.entropy(), rel=1e-12, abs=1e-12)
+        assert (normal.mean, normal.variance) == (mean, pytest.approx(scale**2, rel=1e-12))
+        assert (normal.scale, normal.log_scale) == (pytest.approx(scale), pytest.approx(math.log(scale), abs=1e-12))
+
+
+@pytest.mark.parametrize(("mean", "scale"), [(0.0, 1.0), (-3.0, 0.1), (2.0, 7.0)])
+def test_integrals(mean, scale):
+    normal = Normal(mean, scale=scale)
+    density = lambda x: math.exp(normal.log_prob(x))
+    assert integral(density, mean) == pytest.approx(1.0, abs=1e-9)
+    assert integral(lambda x: x * density(x), mean) == pytest.approx(normal.mean, abs=1e-8)
+    assert integral(lambda x: (x - mean) ** 2 * density(x), mean) == pytest.approx(normal.variance, rel=1e-8)
+    assert integral(lambda x: -density(x) * normal.log_prob(x), mean) == pytest.approx(normal.entropy(), abs=1e-8)
+
+
+def test_draws_have_the_distribution():
+    mean, scale = np.array([-1.0, 4.0], "float32"), np.array([[0.5], [3.0]], "float32")
+    draws = Normal(mean, scale=scale).sample(2000, rng=Generator(0))
+    for i, j in np.ndindex(2, 2):
+        assert stats.kstest(draws[:, i, j], stats.norm(mean[j], scale[i, 0]).cdf).pvalue > 0.001
+    standard = ((draws - mean) / scale).reshape(2000, 4)
+    assert np.abs(np.corrcoef(standard.T) - np.eye(4)).max() < 5 / math.sqrt(2000)  # elements are independent
+
+
+@given(mean=means, scale=scales)
+def test_draws_move_and_stretch_with_the_parameters(mean, scale):
+    noise = Normal(0.0, scale=1.0).rsample(8, rng=Generator(1))
+    np.testing.assert_allclose(
+        Normal(mean, scale=scale).rsample(8, rng=Generator(1)).data, mean + scale * noise.data, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("log_variance", [-80.0, 80.0])
+def test_extreme_log_variances(dtype, log_variance):
+    normal = Normal(np.zeros(1, dtype), log_variance=np.full(1, log_variance, dtype))
+    half = 0.5 * log_variance
+    assert normal.log_prob(np.zeros(1, dtype)) == pytest.approx(-half - 0.5 * math.log(2 * math.pi), rel=1e-6)
+    assert normal.log_prob(normal.scale) == pytest.approx(-half - 0.5 * math.log(2 * math.pi * math.e), rel=1e-6)
+    assert normal.entropy() == pytest.approx(half + 0.5 * math.log(2 * math.pi * math.e), rel=1e-6)
