@@ -1,0 +1,95 @@
+"""Generative adversarial networks (Goodfellow et al. 2014).
+
+A generator G maps noise z ~ N(0, I) to examples, and so defines a density p_g. A discriminator D tells real examples from generated ones.
+They play
+
+    min_G max_D  V(D, G) = E_{x ~ p_data}[log D(x)] + E_z[log(1 - D(G(z)))].                                     equation 1
+
+For a fixed G the best discriminator is D*(x) = p_data(x) / (p_data(x) + p_g(x))                               proposition 1
+and V(D*, G) = -log 4 + 2 JSD(p_data || p_g), which is least, -log 4, where p_g = p_data.                          theorem 1
+"""
+
+import minigen.ops as ops
+from minigen import nn
+from minigen.backend import Array
+from minigen.engine import Tensor, TensorLike, no_grad
+from minigen.losses import adversarial
+from minigen.random import Generator
+
+
+class GAN(nn.Module):
+    """Two networks and the loss by which they play.
+
+    Args:
+        generator: maps z, (N, latent), to examples, (N, ...).
+        discriminator: maps examples to one number each, (N, 1): the logit of D, or an unbounded score, as the loss has it.
+        latent: the dimension of z.
+        loss: "nonsaturating", "minimax" or "least-squares"; see `minigen.losses`.
+
+    Example:
+        >>> rng = Generator(0)
+        >>> gan = mlp_gan(features=1, latent=2, width=8, rng=rng)
+        >>> gan.sample(5, rng=rng).shape
+        (5, 1)
+        >>> loss, terms = gan.generator_loss(5, rng=rng)
+        >>> loss.shape, list(terms)
+        ((), ['generator'])
+    """
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, *, latent: int, loss: str = "nonsaturating"
+    ) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent = latent
+        self.adversarial_loss = adversarial(loss)
+
+    def sample(self, n: int, *, rng: Generator) -> Tensor:
+        """Return n generated examples, (n, ...)."""
+        return self.generator(rng.normal((n, self.latent)))
+
+    def discriminator_loss(self, real: TensorLike, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return D's loss on a batch of real examples, (N, ...), and as many generated ones, which are constants to D."""
+        with no_grad():
+            fake = self.sample(len(real), rng=rng)
+        loss = self.adversarial_loss.discriminator(self.discriminator(real), self.discriminator(fake))
+        return loss, {"discriminator": loss.detach()}
+
+    def generator_loss(self, n: int, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return G's loss on n generated examples. Its gradient flows through D; only that of G's parameters is wanted."""
+        loss = self.adversarial_loss.generator(self.discriminator(self.sample(n, rng=rng)))
+        return loss, {"generator": loss.detach()}
+
+    def probability_real(self, x: TensorLike) -> Array | None:
+        """Return D(x), (N, 1), without a graph; None where the loss gives D no meaning as a probability."""
+        if not self.adversarial_loss.is_probability:
+            return None
+        with no_grad():
+            return ops.sigmoid(self.discriminator(x)).data
+
+
+def mlp_gan(*, features: int, latent: int, width: int, rng: Generator, loss: str = "nonsaturating") -> GAN:
+    """Return a GAN of two perceptrons with two hidden layers each, for small vectors.
+
+    Args:
+        features: the dimension of an example.
+        latent: the dimension of z.
+        width: units in a hidden layer.
+        rng: draws the initial weights.
+        loss: as for `GAN`.
+    """
+    generator = nn.Sequential(
+        nn.Linear(latent, width, rng=rng),
+        nn.ReLU(),
+        nn.Linear(width, width, rng=rng),
+        nn.ReLU(),
+        nn.Linear(width, features, rng=rng),
+    )
+    discriminator = nn.Sequential(
+        nn.Linear(features, width, rng=rng),
+        nn.LeakyReLU(slope=0.2),
+        nn.Linear(width, width, rng=rng),
+        nn.LeakyReLU(slope=0.2),
+        nn.Linear(width, 1, rng=rng),
+    )
+    return GAN(generator, discriminator, latent=latent, loss=loss)

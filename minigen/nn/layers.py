@@ -1,0 +1,169 @@
+"""Layers: the affine map, the activations as modules, and the composition of modules."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import minigen.ops as ops
+from minigen.engine import Tensor, TensorLike
+from minigen.nn.module import Module, Parameter
+from minigen.random import Generator
+
+
+class Linear(Module):
+    """The affine map y = x W + b along the last axis.
+
+    By default W and b are uniform in +-1/sqrt(in_features), so that inputs of variance 1 give outputs of variance about 1/3.
+
+    Args:
+        in_features: length of the last axis of x.
+        out_features: length of the last axis of y.
+        rng: draws the initial weights, which are put on its device.
+        bias: whether there is a b.
+        initialize: maps (shape, rng) to the initial W, e.g. `init.xavier_uniform`.
+
+    Attributes:
+        weight: (in, out).
+        bias: (out,), or None.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = Linear(2, 3, rng=Generator(0))
+        >>> layer(np.ones((4, 2), "float32")).shape
+        (4, 3)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        rng: Generator,
+        bias: bool = True,
+        initialize: Callable[[tuple[int, ...], Generator], Any] | None = None,
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"Linear: in_features {in_features} and out_features {out_features} must be at least 1")
+        bound = 1 / math.sqrt(in_features)
+        shape = (in_features, out_features)
+        self.weight = Parameter(initialize(shape, rng) if initialize else rng.uniform(shape, low=-bound, high=bound))
+        self.bias = Parameter(rng.uniform(out_features, low=-bound, high=bound)) if bias else None
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Return x W + b, (..., in) -> (..., out)."""
+        return ops.linear(x, self.weight, self.bias)
+
+
+class Sequential(Module):
+    """Modules, or plain functions, applied one after the other.
+
+    Example:
+        >>> import numpy as np
+        >>> net = Sequential(Linear(2, 8, rng=Generator(0)), ReLU(), Linear(8, 1, rng=Generator(1)))
+        >>> net(np.ones((4, 2), "float32")).shape
+        (4, 1)
+        >>> list(net.named_parameters())
+        ['layers.0.weight', 'layers.0.bias', 'layers.2.weight', 'layers.2.bias']
+    """
+
+    def __init__(self, *layers: Callable[..., Any]) -> None:
+        self.layers = list(layers)
+
+    def forward(self, x: TensorLike) -> Any:
+        """Return the output of the last layer."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, i: int) -> Callable[..., Any]:
+        return self.layers[i]
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return iter(self.layers)
+
+
+class ReLU(Module):
+    """max(x, 0); see `ops.relu`."""
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.relu(x)
+
+
+class LeakyReLU(Module):
+    """x or slope * x; see `ops.leaky_relu`."""
+
+    def __init__(self, *, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.leaky_relu(x, slope=self.slope)
+
+
+class ELU(Module):
+    """x or alpha (e^x - 1); see `ops.elu`."""
+
+    def __init__(self, *, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.elu(x, alpha=self.alpha)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent; see `ops.tanh`."""
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.tanh(x)
+
+
+class Sigmoid(Module):
+    """1 / (1 + e^-x); see `ops.sigmoid`."""
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.sigmoid(x)
+
+
+class Softplus(Module):
+    """log(1 + e^x); see `ops.softplus`."""
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.softplus(x)
+
+
+class SiLU(Module):
+    """x sigmoid(x); see `ops.silu`."""
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.silu(x)
+
+
+class GELU(Module):
+    """x Phi(x); see `ops.gelu`."""
+
+    def __init__(self, *, form: str = "exact") -> None:
+        self.form = form
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it elementwise."""
+        return ops.gelu(x, form=self.form)
+
+
+class Softmax(Module):
+    """exp(x) / sum exp(x) along an axis; see `ops.softmax`."""
+
+    def __init__(self, *, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Apply it along the axis."""
+        return ops.softmax(x, axis=self.axis)

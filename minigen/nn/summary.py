@@ -1,0 +1,52 @@
+"""A table of a model: its layers, the shapes that they put out, and where its parameters are."""
+
+from typing import Any
+
+from minigen.engine import Tensor, no_grad
+from minigen.nn.module import Module, Parameter, _observers
+
+
+def summary(module: Module, *inputs: Any) -> str:
+    """Run a module once and return a table with a line for every module called.
+
+    Args:
+        module: the model.
+        *inputs: what to call it with.
+
+    Returns:
+        The table: name and kind of each module, shape of its output, and its own parameters, those of the modules inside it not counted.
+
+    Example:
+        >>> import numpy as np
+        >>> from minigen import nn
+        >>> from minigen.random import Generator
+        >>> rng = Generator(0)
+        >>> net = nn.Sequential(nn.Linear(2, 8, rng=rng), nn.ReLU(), nn.Linear(8, 1, rng=rng))
+        >>> print(summary(net, np.zeros((16, 2), "float32")))
+        layer       kind        output       parameters
+        layers.0    Linear      (16, 8)              24
+        layers.1    ReLU        (16, 8)               0
+        layers.2    Linear      (16, 1)               9
+        (whole)     Sequential  (16, 1)               0
+        total                                        33
+    """
+    names = {id(part): name or "(whole)" for name, part in module.named_modules().items()}
+    rows = [("layer", "kind", "output", "parameters")]
+
+    def observe(called: Module, output: Any) -> None:
+        own = sum(part.size for part in vars(called).values() if isinstance(part, Parameter))
+        shape = str(output.shape) if isinstance(output, Tensor) or hasattr(output, "shape") else type(output).__name__
+        rows.append((names.get(id(called), "(outside)"), type(called).__name__, shape, f"{own:,}"))
+
+    _observers.append(observe)
+    try:
+        with no_grad():
+            module(*inputs)
+    finally:
+        _observers.remove(observe)
+    rows.append(("total", "", "", f"{sum(parameter.size for parameter in module.parameters()):,}"))
+    widths = [max(len(row[i]) for row in rows) + 2 for i in range(4)]
+    return "\n".join(
+        "".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=False)) + row[3].rjust(widths[3])
+        for row in rows
+    )

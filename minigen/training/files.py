@@ -1,0 +1,119 @@
+"""Files that are either the old one or the new one, never half of either, and states kept in them.
+
+A state is a dict of flat dotted names. In a file, arrays are safetensors' tensors and everything else is one JSON string in the metadata;
+no code is ever loaded. On the GPU or the CPU, the same file results.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from minigen.backend import to_device
+from minigen.nn import check_state
+
+FORMAT = "minigen-1"
+
+
+class HasState(Protocol):
+    """What can be kept: a module, an optimizer, an average, a random generator, batches, a history."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as flat names with arrays and JSON values."""
+
+    def load_state(self, state: Mapping[str, Any], /) -> None:
+        """Take a state over."""
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a file aside, flush it to the disk, and rename it into place; whatever happens, no half-written file has the name.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+        content: all of it.
+
+    Example:
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> write_atomically(Path(folder.name) / "new" / "file", b"whole")
+        >>> (Path(folder.name) / "new" / "file").read_bytes()
+        b'whole'
+        >>> folder.cleanup()
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def save_state(path: str | Path, **parts: HasState) -> None:
+    """Save the states of named parts in one file.
+
+    Args:
+        path: the file, by custom "*.safetensors".
+        **parts: what to keep, each under a name that begins the names of its entries.
+
+    Example:
+        >>> import minigen as mg
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> rng = mg.random.Generator(0)
+        >>> layer = mg.nn.Linear(2, 1, rng=rng)
+        >>> save_state(Path(folder.name) / "weights.safetensors", model=layer, rng=rng)
+        >>> load_state(Path(folder.name) / "weights.safetensors", model=layer, rng=rng)
+        >>> folder.cleanup()
+    """
+    from safetensors.numpy import save
+
+    tensors, values = {}, {}
+    for part_name, part in parts.items():
+        for name, value in part.state().items():
+            if hasattr(value, "shape"):
+                tensors[f"{part_name}.{name}"] = to_device(value, "cpu").copy()
+            else:
+                values[f"{part_name}.{name}"] = value
+    write_atomically(path, save(tensors, {"format": FORMAT, "values": json.dumps(values)}))
+
+
+def load_state(path: str | Path, **parts: HasState) -> None:
+    """Load the states that `save_state` saved, into parts of the same names and shapes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, of another origin, or does not fit; every difference is named, and no part has been changed.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"load_state: there is no file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            found: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"load_state: {path} ({path.stat().st_size:,} bytes) is no whole safetensors file, perhaps truncated: {error}"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"load_state: {path} was not written by minigen (format {metadata.get('format')!r}, expected {FORMAT!r})"
+        )
+    found |= json.loads(metadata["values"])
+
+    expected = {
+        f"{part_name}.{name}": value for part_name, part in parts.items() for name, value in part.state().items()
+    }
+    check_state(expected, found, what=str(path))
+    for part_name, part in parts.items():
+        prefix = f"{part_name}."
+        part.load_state({name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)})

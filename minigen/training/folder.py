@@ -1,0 +1,69 @@
+"""The run folder: where one run leaves its pictures, figures and weights."""
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from minigen.training.files import write_atomically
+
+REPORTED_PACKAGES = ("minigen", "numpy", "numba", "scipy", "matplotlib", "cupy-cuda13x", "cupy-cuda12x")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that a result may depend on.
+
+    Example:
+        >>> "numpy" in versions()
+        True
+    """
+    found = {"python": platform.python_version()}
+    for package in REPORTED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
+    """Write figures as JSON, whole or not at all.
+
+    Args:
+        path: the file, by custom "metrics.json".
+        metrics: names with numbers, strings, lists, dicts or None.
+
+    Raises:
+        ValueError: a figure is NaN or infinite, which JSON cannot say.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_metrics(Path(folder) / "metrics.json", {"loss": 0.5})
+        ...     (Path(folder) / "metrics.json").read_text()
+        '{\\n  "loss": 0.5\\n}\\n'
+    """
+    bad = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
+    if bad:
+        raise ValueError(
+            f"write_metrics: {', '.join(f'{name} is {metrics[name]}' for name in bad)}; JSON has no such number"
+        )
+    write_atomically(path, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
+
+
+def table(rows: Sequence[tuple[str, str]], title: str) -> str:
+    """Return names and values as two aligned columns under a title.
+
+    Example:
+        >>> print(table([("loss", "0.5"), ("steps", "100")], "Figures"))
+        Figures
+        -----------
+        loss    0.5
+        steps   100
+    """
+    name_width, value_width = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [f"{name.ljust(name_width)}   {value.rjust(value_width)}" for name, value in rows]
+    return "\n".join([title, "-" * (name_width + value_width + 3), *lines])

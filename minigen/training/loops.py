@@ -1,0 +1,91 @@
+"""The two training loops, as they stand on a lecture's slide."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from minigen.models import GAN
+from minigen.nn import Module
+from minigen.optim import EMA, Optimizer
+from minigen.random import Generator
+from minigen.training.run import Run
+
+
+def fit_likelihood(
+    model: Module, batches: Iterator[Any], optimizer: Optimizer, run: Run, *, rng: Generator, average: EMA | None = None
+) -> None:
+    """Descend on a model's loss, such as its negative log-likelihood.
+
+        for each step:
+            take a batch x
+            theta <- optimizer step along the gradient of loss(x; theta)
+
+    Args:
+        model: has `loss(batch, rng=...)`, which returns a scalar and a dict of named terms.
+        batches: yields what the loss takes.
+        optimizer: over the model's parameters.
+        run: counts the steps and records the terms.
+        rng: the model's noise.
+        average: is updated after every step.
+    """
+    for step in run:
+        optimizer.zero_grad()
+        loss, terms = model.loss(next(batches), rng=rng)
+        loss.backward()
+        optimizer.step()
+        if average:
+            average.update()
+        if run.is_due(step):
+            run.record(step, **{name: term.item() for name, term in terms.items()})
+
+
+def fit_adversarial(
+    model: GAN,
+    batches: Iterator[Any],
+    discriminator_optimizer: Optimizer,
+    generator_optimizer: Optimizer,
+    run: Run,
+    *,
+    rng: Generator,
+    critic_steps: int = 1,
+    average: EMA | None = None,
+) -> None:
+    """Let two networks play: Goodfellow et al. 2014, algorithm 1.
+
+        for each step:
+            k times:
+                take a batch of real examples x and a batch of noise z
+                D <- optimizer step along the gradient of D's loss on x and G(z)
+            take a batch of noise z
+            G <- optimizer step along the gradient of G's loss on G(z)
+
+    Args:
+        model: has `discriminator_loss(real, rng=...)` and `generator_loss(n, rng=...)`.
+        batches: yields real examples.
+        discriminator_optimizer: over D's parameters.
+        generator_optimizer: over G's parameters.
+        run: counts the steps and records both losses and the norm of G's gradient, `generator_gradient`.
+        rng: draws the noise.
+        critic_steps: k, the discriminator's steps to one of the generator's.
+        average: of G's parameters; is updated after every step.
+    """
+    if critic_steps < 1:
+        raise ValueError(f"fit_adversarial: critic_steps = {critic_steps} must be at least 1")
+    generator_parameters = model.generator.parameters()
+    for step in run:
+        for _ in range(critic_steps):
+            real = next(batches)
+            discriminator_optimizer.zero_grad()
+            loss, discriminator_terms = model.discriminator_loss(real, rng=rng)
+            loss.backward()
+            discriminator_optimizer.step()
+
+        generator_optimizer.zero_grad()
+        loss, generator_terms = model.generator_loss(len(real), rng=rng)
+        loss.backward(inputs=generator_parameters)  # through D, but D's own gradients are not computed
+        generator_optimizer.step()
+        if average:
+            average.update()
+
+        if run.is_due(step):
+            terms = {name: term.item() for name, term in (discriminator_terms | generator_terms).items()}
+            run.record(step, **terms, generator_gradient=generator_optimizer.gradient_norm().item())
