@@ -46,7 +46,9 @@ def explained(
         return ValueError(
             f"{operation}: the arguments are on different devices ({placed}); move one with .to('gpu') or .to('cpu')"
         )
-    kind = next(kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind))
+    if any(device_of(getattr(value, "data", None)) for value in keywords.values()):
+        return TypeError(f"{operation}: arrays and tensors are given by position, not by keyword")
+    kind = next((kind for kind in (IndexError, ValueError) if isinstance(error, kind)), TypeError)
     given = [described(name, array) for name, array in zip(names, arrays, strict=True)]
     given += [described(name, value) for name, value in keywords.items()]
     return kind(f"{operation}: {error}; got {', '.join(given)}")

@@ -91,6 +91,20 @@ def debug() -> Any:
 # --------------------------------------------------------------------------------------------------------------- Tensor
 
 
+class Storage:
+    """What a leaf and all views of its memory share: a name, and the number of in-place writes so far.
+
+    A node that saved a value remembers the number, and so knows at backward whether the value is still the one it saw.
+    """
+
+    __slots__ = ("name", "shape", "version")
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self.name = name
+        self.shape = shape
+        self.version = 0
+
+
 class Tensor:
     """An array that takes part in differentiation.
 
@@ -104,8 +118,7 @@ class Tensor:
         data: the array.
         grad: a Tensor, the gradient that `backward` summed into this leaf, or None where none was written.
         requires_grad: True for a leaf that asked for gradients and for all that was computed from it.
-        version: number of in-place writes so far; `backward` refuses a graph that saved an older one.
-        name: what error messages and pictures call it.
+        storage: the name and version of a leaf's memory, shared with its views; None for what was computed afresh.
 
     Example:
         >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
@@ -114,23 +127,39 @@ class Tensor:
         array([ 2., 20.])
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "grad_memory", "name", "node", "requires_grad", "version")
+    __slots__ = ("__weakref__", "data", "grad", "grad_memory", "node", "requires_grad", "storage")
     __array_ufunc__ = None  # or ndarray * Tensor would loop over the elements and make an array of Tensors
 
     def __init__(self, data: Array, requires_grad: bool = False, node: "Node | None" = None, name: str = "") -> None:
-        if requires_grad and data.dtype.kind not in "fc":
+        if requires_grad and getattr(data, "dtype", np.dtype(object)).kind != "f":
+            found = getattr(data, "dtype", f"a {type(data).__name__} (mg.tensor makes a Tensor of it)")
             raise TypeError(
-                f"Tensor: a gradient needs floating-point values, not {data.dtype}; convert first, e.g. x.astype('float32')"
+                f"Tensor: a gradient needs floating-point values, not {found}; convert integers first, e.g. by x.astype('float32')"
             )
         self.data = data
         self.node = node
         self.requires_grad = requires_grad or node is not None
         self.grad: Tensor | None = None
         self.grad_memory: Array | None = None  # where grad is to be written, if an optimizer has provided a place
-        self.version = 0
-        self.name = name
+        self.storage = Storage(name, data.shape) if node is None else None
 
     # -- the array
+
+    @property
+    def name(self) -> str:
+        """What error messages and pictures call a leaf."""
+        return self.storage.name if self.storage else ""
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if self.storage is None:
+            raise AttributeError("name: only a leaf has a name; this tensor was computed by an operation")
+        self.storage.name = name
+
+    @property
+    def version(self) -> int:
+        """The number of in-place writes to a leaf so far; `backward` refuses a graph that saved an older one."""
+        return self.storage.version if self.storage else 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -184,7 +213,9 @@ class Tensor:
 
     def detach(self) -> "Tensor":
         """Return the same array as a constant: no gradient flows through it."""
-        return Tensor(self.data)
+        constant = Tensor(self.data)
+        constant.storage = self.storage
+        return constant
 
     def assign(self, values: Array) -> None:
         """Overwrite the values of a leaf in place and raise its version.
@@ -197,7 +228,12 @@ class Tensor:
         if values.shape != self.shape:
             raise ValueError(f"assign(): the tensor has shape {self.shape}, the values {values.shape}")
         self.data[...] = values
-        self.version += 1
+        self.mark_written()
+
+    def mark_written(self) -> None:
+        """Say that the memory was overwritten: graphs that saved the former values can no longer run backward."""
+        if self.storage is not None:
+            self.storage.version += 1
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -230,14 +266,14 @@ class Tensor:
         self,
         cotangent: "TensorLike | float | None" = None,
         *,
-        inputs: "Sequence[Tensor] | None" = None,
+        inputs: "Tensor | Sequence[Tensor] | None" = None,
         retain_graph: bool = False,
     ) -> None:
         """Sum the gradient of this tensor into the `.grad` of the leaves that it was computed from.
 
         Args:
             cotangent: dL/d(self), same shape; may be left out for a scalar, where it is 1.
-            inputs: the leaves that are wanted (default: all); gradients of other leaves are not computed.
+            inputs: the leaf or leaves that are wanted (default: all); gradients of other leaves are not computed.
             retain_graph: keep what the graph saved, so that a second backward can run.
 
         Raises:
@@ -249,6 +285,8 @@ class Tensor:
             >>> x.grad.item()
             2.0
         """
+        if isinstance(inputs, Tensor):
+            inputs = [inputs]
         for leaf in inputs or ():
             if leaf.node is not None or not leaf.requires_grad:
                 raise ValueError(
@@ -406,25 +444,21 @@ class Node:
     __slots__ = ("dtype", "parents", "plan", "primitive", "record", "saved", "sequence", "shape", "versions")
 
     def __init__(
-        self, primitive: "Primitive", plan: "Plan", parents: "list[Edge | None]", saved: list[Any], output: Array
+        self, primitive: "Primitive", plan: "Plan", parents: "list[Edge | None]", saved: Sequence[Any], output: Array
     ) -> None:
         self.sequence = _next_sequence()
         self.primitive = primitive
         self.plan = plan
         self.parents = parents
-        self.saved: list[Sequence[Any]] | None = saved  # for each pull of the plan, what its vjp is given
+        self.saved: Sequence[Any] | None = saved
         self.shape = output.shape
         self.dtype = output.dtype
-        self.versions: Sequence[tuple[Tensor, int]] = ()
+        self.versions: Sequence[tuple[Storage, int]] = ()
         self.record: Record | None = None
 
-    def saved_tensors(self) -> list[list[Any]]:
+    def saved_tensors(self) -> list[Any]:
         """Return what was saved, with every differentiable value back in its place in the graph."""
-        sources = self.plan.sources
-        return [
-            [sources[slot](self, value) for slot, value in zip(pull.slots, values, strict=True)]
-            for pull, values in zip(self.plan.pulls, self.saved or (), strict=True)
-        ]
+        return [source(self, value) for source, value in zip(self.plan.sources, self.saved or (), strict=True)]
 
 
 Edge: TypeAlias = Node | Tensor
@@ -445,12 +479,11 @@ class Record(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """One vjp that a node can run: for the argument at `position`, with the values at `slots` of the pool."""
+    """One vjp that a node can run: for the argument at `position`, with the saved values at `values`."""
 
     position: int
     vjp: Callable[..., Any]
-    slots: list[int]
-    pick: Callable[[list[Any]], Sequence[Any]]  # from the pool to these values
+    values: slice
 
 
 class Plan(NamedTuple):
@@ -460,10 +493,12 @@ class Plan(NamedTuple):
     """
 
     pulls: list[Pull]
-    sources: list[Callable[[Node, Any], Any]]  # for each place of the pool, what puts a value back into the graph
-    keywords: list[tuple[str, Any]]  # names and defaults
-    needs_shapes: bool
-    watched: list[int]  # the positions of the arguments whose values are kept
+    pick: Callable[[list[Any]], Sequence[Any]]  # from the pool to what is saved
+    sources: list[Callable[[Node, Any], Any]]  # for each saved value, what puts it back into the graph
+    is_plain: bool  # only arguments and the output are saved, and the pool ends there
+    keywords: list[str]  # those in the pool
+    shapes: list[int]  # the arguments whose shapes are in the pool
+    watched: list[int]  # the positions of the arguments whose values are saved
 
 
 class Primitive(Generic[Signature]):
@@ -483,6 +518,7 @@ class Primitive(Generic[Signature]):
         forward: the function on arrays.
         broadcasts: the arguments broadcast against each other; the engine sums each cotangent back to its argument's shape.
         residuals: the names of further values that the forward returns after the output.
+        is_view: the output may share the memory of the first argument.
 
     Example:
         >>> @primitive()
@@ -498,13 +534,19 @@ class Primitive(Generic[Signature]):
     registry: ClassVar[dict[str, "Primitive"]] = {}
 
     def __init__(
-        self, forward: Callable[Signature, Any], *, broadcasts: bool = False, residuals: tuple[str, ...] = ()
+        self,
+        forward: Callable[Signature, Any],
+        *,
+        broadcasts: bool = False,
+        residuals: tuple[str, ...] = (),
+        is_view: bool = False,
     ) -> None:
         functools.update_wrapper(self, forward)
         self.name = forward.__name__
         self.forward: Callable[..., Any] = forward
         self.broadcasts = broadcasts
         self.residuals = residuals
+        self.is_view = is_view
         self.vjps: dict[str, Callable[..., Any] | None] = {}
         self.plans: dict[int, Plan] = {}
         parameters = inspect.signature(forward).parameters.values()
@@ -520,6 +562,7 @@ class Primitive(Generic[Signature]):
         that is asked for and was not registered raises.
         """
         self.vjps = vjps
+        self.plans.clear()
 
     def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
         for argument in arguments:
@@ -531,36 +574,36 @@ class Primitive(Generic[Signature]):
         arrays: list[Any] = []
         edges: list[Edge | None] = []
         pattern = 1  # a leading 1, then a binary digit per argument: 1 where it requires grad
-        requires_grad = has_leaf = False
+        requires_grad = has_storage = False
         for argument in arguments:
             pattern += pattern
             edge = None
             if isinstance(argument, Tensor):
-                node = argument.node
-                if node is None:
-                    has_leaf = True
+                if argument.storage is not None:
+                    has_storage = True
                 if argument.requires_grad:
-                    edge = node or argument
                     requires_grad = True
                     pattern += 1
+                    edge = argument.node or argument
                 argument = argument.data
             arrays.append(argument)
             edges.append(edge)
-        out, residuals = self._run(arrays, keywords)
-        if not (requires_grad and self.vjps and _mode.recording):
-            return Tensor(out)
 
-        plan = self.plans.get(pattern) or self._make_plan(pattern)
-        if not plan.pulls:
-            return Tensor(out)
-        pool = self._pool(plan, arrays, out, residuals, keywords)
-        node = Node(self, plan, edges, [pull.pick(pool) for pull in plan.pulls], out)
-        if has_leaf:
-            watched = [arguments[position] for position in plan.watched]
-            node.versions = [(leaf, leaf.version) for leaf in watched if isinstance(leaf, Tensor) and leaf.node is None]
-        if _mode.debugging:
-            node.record = Record(out, arrays, diagnosis.origin())
-        return Tensor(out, False, node)
+        out, residuals = self._run(arrays, keywords)
+        node = None
+        if requires_grad and _mode.recording and out.dtype.kind == "f":
+            plan = self.plans.get(pattern) or self._make_plan(pattern)
+            if plan.pulls:
+                pool = [*arrays, out] if plan.is_plain else self._pool(plan, arrays, out, residuals, keywords)
+                node = Node(self, plan, edges, plan.pick(pool), out)
+                if has_storage and plan.watched:
+                    node.versions = _versions(arguments, plan.watched)
+                if _mode.debugging:
+                    node.record = Record(out, arrays, diagnosis.origin())
+        result = Tensor(out, False, node)
+        if has_storage and self.is_view:
+            result.storage = getattr(arguments[0], "storage", None)
+        return result
 
     def _run(self, arrays: Sequence[Any], keywords: dict[str, Any]) -> tuple[Array, Sequence[Any]]:
         """Return the output and the residuals; the output is an array even where NumPy makes it a scalar."""
@@ -569,12 +612,12 @@ class Primitive(Generic[Signature]):
                 raise TypeError(diagnosis.not_admitted(self.name, array))
         try:
             out = self.forward(*arrays, **keywords)
-        except (ValueError, TypeError, IndexError) as error:
+        except (AttributeError, ValueError, TypeError, IndexError) as error:
             raise diagnosis.explained(error, self.name, self._names(arrays), arrays, keywords) from error
         residuals: Sequence[Any] = ()
         if self.residuals:
             out, *residuals = out
-        if isinstance(out, np.generic):
+        if type(out) is not np.ndarray and isinstance(out, np.generic):
             out = np.asarray(out)
         if _mode.debugging:
             diagnosis.check_finite(f"{self.name}: output", out, self._names(arrays), arrays, diagnosis.origin())
@@ -591,17 +634,19 @@ class Primitive(Generic[Signature]):
         named = len(self.arguments)
         values = arrays if self.variadic is None else [*arrays[:named], tuple(arrays[named:])]
         pool = [*values, out, *residuals]
-        for name, default in plan.keywords:
-            pool.append(keywords.get(name, default))
-        return pool + [_shape_of(value) for value in values] if plan.needs_shapes else pool
+        for name in plan.keywords:
+            pool.append(keywords.get(name, self.keywords[name]))
+        for i in plan.shapes:
+            pool.append(_shape_of(values[i]))
+        return pool
 
     def _make_plan(self, pattern: int) -> Plan:
         wanted = [digit == "1" for digit in f"{pattern:b}"[1:]]
         names = self.arguments[: len(wanted)] + ([self.variadic] if self.variadic else [])
         argument_of = [names[min(position, len(names) - 1)] for position in range(len(wanted))]
-        pool = [*names, "out", *self.residuals, *self.keywords, *(f"{name}_shape" for name in names)]
+        available = {*names, "out", *self.residuals, *self.keywords, *(f"{name}_shape" for name in names)}
 
-        pulls = []
+        runs: list[tuple[int, Callable[..., Any], list[str]]] = []  # position, vjp, and what it needs
         for position, argument in enumerate(argument_of):
             if not wanted[position]:
                 continue
@@ -616,33 +661,56 @@ class Primitive(Generic[Signature]):
             if "position" in needs:
                 needs.remove("position")
                 vjp = functools.partial(vjp, position=position - len(self.arguments))
-            unknown = set(needs) - set(pool)
-            if unknown:
-                raise TypeError(f"{self.name}: the vjp of {argument} asks for {sorted(unknown)}; it can have {pool}")
-            slots = [pool.index(need) for need in needs]
-            pulls.append(Pull(position, vjp, slots, _picker(slots)))
+            if not available.issuperset(needs):
+                unknown, known = sorted({*needs} - available), sorted(available)
+                raise TypeError(f"{self.name}: the vjp of {argument} asks for {unknown}; it can have {known}")
+            runs.append((position, vjp, needs))
 
-        kept = {pool[slot] for pull in pulls for slot in pull.slots}
-        sources: list[Callable[[Node, Any], Any]] = [lambda node, value: value] * len(pool)
-        for i, name in enumerate(names):
-            sources[i] = functools.partial(_restored_tuple if name == self.variadic else _restored, i)
-        sources[len(names)] = lambda node, value: Tensor(value, False, node)
+        needed = {need for _, _, needs in runs for need in needs}
+        keywords = [name for name in self.keywords if name in needed]
+        shapes = [i for i, name in enumerate(names) if f"{name}_shape" in needed]
+        pool = [*names, "out", *self.residuals, *keywords, *(f"{names[i]}_shape" for i in shapes)]
+        pulls: list[Pull] = []
+        slots: list[int] = []  # the place in the pool of each saved value
+        for position, vjp, needs in runs:
+            pulls.append(Pull(position, vjp, slice(len(slots), len(slots) + len(needs))))
+            slots += [pool.index(need) for need in needs]
+
+        def source(slot: int) -> Callable[[Node, Any], Any]:
+            if slot < len(names):
+                return functools.partial(_restored_tuple if names[slot] == self.variadic else _restored, slot)
+            if slot == len(names):
+                return lambda node, value: Tensor(value, False, node)
+            return lambda node, value: value
+
         plan = Plan(
             pulls=pulls,
-            sources=sources,
-            keywords=list(self.keywords.items()),
-            needs_shapes=any(name.endswith("_shape") for name in kept),
-            watched=[position for position, argument in enumerate(argument_of) if argument in kept],
+            pick=_picker(slots),
+            sources=[source(slot) for slot in slots],
+            is_plain=self.variadic is None and all(slot <= len(names) for slot in slots),
+            keywords=keywords,
+            shapes=shapes,
+            watched=[position for position, argument in enumerate(argument_of) if names.index(argument) in slots],
         )
         self.plans[pattern] = plan
         return plan
 
 
 def primitive(
-    *, broadcasts: bool = False, residuals: tuple[str, ...] = ()
+    *, broadcasts: bool = False, residuals: tuple[str, ...] = (), is_view: bool = False
 ) -> Callable[[Callable[Signature, Any]], Primitive[Signature]]:
     """Make a function on arrays a differentiable operation. See `Primitive`."""
-    return functools.partial(Primitive, broadcasts=broadcasts, residuals=residuals)
+    return functools.partial(Primitive, broadcasts=broadcasts, residuals=residuals, is_view=is_view)
+
+
+def _versions(arguments: Sequence[Any], watched: list[int]) -> list[tuple[Storage, int]]:
+    """Return the memory behind the saved arguments, as far as it can be overwritten, and its versions now."""
+    versions = []
+    for position in watched:
+        storage = getattr(arguments[position], "storage", None)
+        if storage is not None:
+            versions.append((storage, storage.version))
+    return versions
 
 
 def _picker(slots: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
@@ -700,10 +768,16 @@ def grad(
         (12.0, 12.0)
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    if grad_outputs is not None and not isinstance(grad_outputs, list | tuple):
-        grad_outputs = [grad_outputs]
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is not None:
+        grad_outputs = list(grad_outputs) if isinstance(grad_outputs, list | tuple) else [grad_outputs]
+        if len(grad_outputs) != len(outputs):
+            raise ValueError(
+                f"grad: {len(grad_outputs)} cotangents (grad_outputs) for {len(outputs)} outputs; there must be one for each"
+            )
     for i, target in enumerate(targets):
+        if not isinstance(target, Tensor):
+            raise TypeError(f"grad: inputs[{i}] is a {type(target).__name__}, not a Tensor")
         if not target.requires_grad:
             raise ValueError(f"grad: inputs[{i}] of shape {target.shape} does not require grad")
     edges = [target.node or target for target in targets]
@@ -744,6 +818,8 @@ def _pull_back(
             held[edge] += cotangent
 
     for i, output in enumerate(outputs):
+        if not isinstance(output, Tensor):
+            raise TypeError(f"{caller}: output {i} is a {type(output).__name__}, not a Tensor")
         if not output.requires_grad:
             raise RuntimeError(
                 f"{caller}: output {i} requires no grad: it was computed from constants only, or inside no_grad()"
@@ -755,6 +831,7 @@ def _pull_back(
         None if wanted is None else wanted | _leading(nodes, wanted)
     )  # the edges from which a wanted one is reached
     gradients: dict[Edge, Any] = {}
+    debugging = _mode.debugging
     with _switched("recording", create_graph):
         for node in reversed(nodes):
             cotangent = held.pop(node, None)
@@ -768,10 +845,19 @@ def _pull_back(
             if node.saved is None or node.versions:
                 _check_intact(caller, node)
             saved: Any = node.saved_tensors() if create_graph else node.saved
-            for pull, values in zip(pulls, saved, strict=True):
-                parent: Any = node.parents[pull.position]
+            for position, vjp, values in pulls:
+                parent: Any = node.parents[position]
                 if onward is None or parent in onward:
-                    accumulate(parent, _fitted(pull.vjp(cotangent, *values), node, pull.position, parent))
+                    result = vjp(cotangent, *saved[values])
+                    if (
+                        type(result) is not np.ndarray
+                        or result.shape != parent.shape
+                        or result.dtype is not parent.dtype
+                    ):
+                        result = _fitted(result, node, position, parent)
+                    if debugging:
+                        _check_gradient(result, node, position)
+                    accumulate(parent, result)
             if not retain_graph:
                 node.saved = None
     return gradients | {leaf: g for leaf, g in held.items() if wanted is None or leaf in wanted}
@@ -790,9 +876,11 @@ def _seed(caller: str, output: Tensor, cotangent: TensorLike | None, create_grap
         raise ValueError(f"{caller}: the cotangent is on {device}, the output on {output.device}")
     if not isinstance(cotangent, Tensor):
         cotangent = module.asarray(cotangent, dtype=output.dtype)
+    elif not create_graph:
+        cotangent = cotangent.data
     if cotangent.shape != output.shape:
         raise ValueError(f"{caller}: the cotangent has shape {cotangent.shape}, its output {output.shape}")
-    return cotangent if create_graph or not isinstance(cotangent, Tensor) else cotangent.data
+    return cotangent if cotangent.dtype == output.dtype else operators.astype(cotangent, dtype=output.dtype)
 
 
 def _reachable(edges: Sequence[Edge] | dict[Edge, Any]) -> list[Node]:
@@ -824,12 +912,11 @@ def _check_intact(caller: str, node: Node) -> None:
         raise RuntimeError(
             f"{caller}: the graph at {node.primitive.name} was freed by an earlier backward; pass retain_graph=True to that one to keep it"
         )
-    for leaf, version in node.versions:
-        if leaf.version != version:
-            name = leaf.name or f"a leaf of shape {leaf.shape}"
+    for storage, version in node.versions:
+        if storage.version != version:
             raise RuntimeError(
-                f"{caller}: {node.primitive.name} saved {name} at version {version}, which has since been overwritten (now version "
-                f"{leaf.version}); compute the loss again after the optimizer's step"
+                f"{caller}: {node.primitive.name} saved {storage.name or f'a leaf of shape {storage.shape}'} at version {version}, which has since been overwritten "
+                f"(now version {storage.version}); compute the loss again after the optimizer's step"
             )
 
 
@@ -846,12 +933,14 @@ def _fitted(cotangent: Any, node: Node, position: int, parent: Any) -> Any:
         cotangent = sum_to(cotangent, shape=parent.shape)
     if cotangent.dtype is not parent.dtype and cotangent.dtype != parent.dtype:
         cotangent = operators.astype(cotangent, dtype=parent.dtype)
-    if _mode.debugging:
-        values = cotangent.data if isinstance(cotangent, Tensor) else cotangent
-        _, inputs, origin = node.record or (None, [], "an unknown place, outside debug mode")
-        what = f"{primitive.name}: gradient of argument {position}"
-        diagnosis.check_finite(what, values, primitive._names(inputs), inputs, origin)
     return cotangent
+
+
+def _check_gradient(cotangent: Any, node: Node, position: int) -> None:
+    values = cotangent.data if isinstance(cotangent, Tensor) else cotangent
+    _, inputs, origin = node.record or (None, [], "an unknown place, outside debug mode")
+    what = f"{node.primitive.name}: gradient of argument {position}"
+    diagnosis.check_finite(what, values, node.primitive._names(inputs), inputs, origin)
 
 
 # ----------------------------------------------------------------- the two primitives that the walk itself needs
@@ -883,6 +972,10 @@ def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
         >>> sum_to(np.ones((2, 3)), shape=(3,))
         array([2., 2., 2.])
     """
+    if (
+        x.ndim == 2 and shape == x.shape[1:]
+    ):  # the gradient of a bias: BLAS adds up rows four times as fast as a reduction
+        return array_module(x).ones(len(x), x.dtype) @ x
     extra = x.ndim - len(shape)
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and x.shape[extra + i] != 1))
     return x.sum(axis=axes).reshape(shape)

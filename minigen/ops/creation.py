@@ -93,7 +93,7 @@ def linspace(start: float, stop: float, count: int, *, dtype: Any = "float32", d
     return Tensor(module_of(device).linspace(start, stop, count, dtype=dtype))
 
 
-@primitive()
+@primitive(is_view=True)
 def to_device(x: Array, *, device: str, source: str) -> Array:
     """Return x on `device`; its gradient goes back to `source`, where x is. `x.to(device)` calls it."""
     return moved(x, device)

@@ -300,9 +300,16 @@ def _power_slope(a: Array, b: Array) -> Array:
     return b * a ** where(b == 0, 1.0, b - 1.0)
 
 
+def _log_base(a: Array) -> Array:
+    """log(a), with 0 at a = 0, where a^b does not depend on b."""
+    if isinstance(a, int | float):
+        return math.log(a) if a > 0 else 0.0
+    return log(where(a == 0, 1.0, a))
+
+
 power.vjp(
     a=lambda g, a, b: g * _power_slope(a, b),
-    b=lambda g, a, out: g * out * log(where(a == 0, 1.0, a)),
+    b=lambda g, a, out: g * out * _log_base(a),
 )
 
 

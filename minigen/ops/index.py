@@ -10,6 +10,7 @@ import numpy as np
 
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
+from minigen.ops.composite import composite
 
 ARRAY = "array"
 """In a pattern, the place of an index array."""
@@ -20,7 +21,7 @@ def _key(pattern: tuple[Any, ...], indices: tuple[Array, ...]) -> tuple[Any, ...
     return tuple(next(arrays) if item is ARRAY else item for item in pattern)
 
 
-@primitive()
+@primitive(is_view=True)
 def take(x: Array, *indices: Array, pattern: tuple[Any, ...]) -> Array:
     """Return x[key], the key given as a pattern and index arrays. `x[key]` on a Tensor calls it."""
     return x[_key(pattern, indices)]
@@ -53,7 +54,7 @@ def index(x: TensorLike, key: Any) -> Tensor:
     indices: list[Any] = []
     for item in key if isinstance(key, tuple) else (key,):
         if isinstance(item, list):
-            item = array_module(x.data if isinstance(x, Tensor) else x).asarray(item)
+            item = array_module(x.data if isinstance(x, Tensor) else x).asarray(item, dtype=None if item else "int64")
         if isinstance(item, slice | int | None | type(Ellipsis)) and not isinstance(item, bool):
             pattern.append(item)
         elif isinstance(item, np.integer):
@@ -69,6 +70,7 @@ def index(x: TensorLike, key: Any) -> Tensor:
     return take(x, *indices, pattern=tuple(pattern))
 
 
+@composite
 def gather(x: TensorLike, indices: TensorLike, axis: int) -> Tensor:
     """Return out[..., i, ...] = x[..., indices[..., i, ...], ...]: along one axis each place picks its own element.
 
@@ -85,6 +87,7 @@ def gather(x: TensorLike, indices: TensorLike, axis: int) -> Tensor:
     return take(x, *_grid("gather", x.shape, indices, axis), pattern=(ARRAY,) * x.ndim)
 
 
+@composite
 def scatter_add(x: TensorLike, indices: TensorLike, values: TensorLike, axis: int) -> Tensor:
     """Return x with values[..., i, ...] added at indices[..., i, ...] along an axis; repeated places sum up.
 

@@ -1,15 +1,21 @@
 """Products: matrices, affine maps, and Einstein sums."""
 
+import math
 from typing import Any
 
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive, sum_to
+from minigen.ops.composite import composite
 from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
 
 
 @primitive(broadcasts=True)
 def matrix_product(a: Array, b: Array) -> Array:
     """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m); leading axes broadcast."""
+    if a.shape[-1] == 1 == b.shape[-2]:
+        return array_module(a, b).multiply(
+            a, b
+        )  # an outer product is a broadcast; BLAS takes eight times as long for it
     return array_module(a, b).matmul(a, b)
 
 
@@ -21,6 +27,7 @@ def _swapped(x: Array) -> Array:
 matrix_product.vjp(a=lambda g, b: matrix_product(g, _swapped(b)), b=lambda g, a: matrix_product(_swapped(a), g))
 
 
+@composite
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """Return the matrix product a @ b by NumPy's rules.
 
@@ -36,8 +43,8 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
         >>> matmul(np.ones((2, 3)), np.ones(3))
         array([3., 3.])
     """
-    if len(a.shape) == 0 or len(b.shape) == 0:
-        raise ValueError(f"matmul: a {a.shape} and b {b.shape} need at least one axis each; use * for scalars")
+    if isinstance(a, int | float) or isinstance(b, int | float) or len(a.shape) == 0 or len(b.shape) == 0:
+        raise ValueError("matmul: a and b need at least one axis each; use * for scalars")
     if a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
         raise ValueError(f"matmul: a {a.shape} ends in {a.shape[-1]}, but b {b.shape} expects {b.shape[-2:][0]}")
     if len(a.shape) == 1:
@@ -45,27 +52,12 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     if len(b.shape) == 1:
         return squeeze(matmul(a, expand_dims(b, 1)), axis=-1)
     if len(b.shape) == 2 and len(a.shape) > 2:  # one matrix for the whole stack: a single large product
-        rows = matrix_product(reshape(a, shape=(-1, a.shape[-1])), b)
-        return reshape(rows, shape=(*a.shape[:-1], b.shape[-1]))
+        return reshape(matrix_product(_rows(a), b), shape=(*a.shape[:-1], b.shape[-1]))
     return matrix_product(a, b)
 
 
-@primitive()
-def affine(x: Array, weight: Array, bias: Array) -> Array:
-    """Return x @ weight + bias for rows x: the primitive behind `linear`."""
-    out = x @ weight  # (N, in) @ (in, out)
-    out += bias
-    return out
-
-
-affine.vjp(
-    x=lambda g, weight: matrix_product(g, transpose(weight)),
-    weight=lambda g, x: matrix_product(transpose(x), g),
-    bias=lambda g, bias_shape: sum_to(g, shape=bias_shape),
-)
-
-
-def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+@primitive(broadcasts=True)
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Return the affine map x @ weight + bias along the last axis.
 
     Args:
@@ -81,19 +73,34 @@ def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) ->
         >>> linear(np.ones((4, 2)), np.ones((2, 3)), np.zeros(3)).shape
         (4, 3)
     """
-    if len(weight.shape) != 2 or x.shape[-1:] != weight.shape[:1]:
+    if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1]:
         raise ValueError(
             f"linear: x {x.shape} has {x.shape[-1] if x.shape else 'no'} features, (..., in), "
             f"but weight (in, out) = {weight.shape} expects {weight.shape[0] if weight.shape else 'a matrix'}"
         )
-    if bias is None:
-        return matmul(x, weight)
-    if bias.shape != weight.shape[1:]:
-        raise ValueError(f"linear: bias (out,) = {bias.shape} does not fit weight (in, out) = {weight.shape}")
-    if len(x.shape) == 2:
-        return affine(x, weight, bias)
-    rows = affine(reshape(x, shape=(-1, x.shape[-1])), weight, bias)
-    return reshape(rows, shape=(*x.shape[:-1], weight.shape[1]))
+    out = matrix_product.forward(_rows(x), weight)  # (N, in) @ (in, out)
+    if bias is not None:
+        if bias.shape != weight.shape[1:]:
+            raise ValueError(f"linear: bias (out,) = {bias.shape} does not fit weight (in, out) = {weight.shape}")
+        out += bias
+    return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[1])
+
+
+def _rows(x: TensorLike) -> TensorLike:
+    """Every vector along the last axis as a row of one matrix, (..., n) -> (N, n)."""
+    return x if len(x.shape) == 2 else reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _linear_vjp_x(g: Array, weight: Array) -> Array:
+    rows = matrix_product(_rows(g), weight.T)  # (N, out) @ (out, in)
+    return rows if len(g.shape) == 2 else reshape(rows, shape=(*g.shape[:-1], weight.shape[0]))
+
+
+linear.vjp(
+    x=_linear_vjp_x,
+    weight=lambda g, x: matrix_product(_rows(x).T, _rows(g)),  # (in, N) @ (N, out)
+    bias=lambda g: g,  # the engine sums over the rows
+)
 
 
 # ----------------------------------------------------------------------------------------------- Einstein sums
@@ -120,17 +127,16 @@ def _einstein_sum_vjp(
     product = einstein_sum(
         g, *(arrays[i] for i in others), inputs=(output, *(inputs[i] for i in others)), output=reached
     )
-    if reached == letters:
-        return product
     lengths = iter(product.shape)
-    spread = reshape(product, shape=tuple(next(lengths) if letter in known else 1 for letter in letters))
-    full = tuple(n if letter in known else m for n, m, letter in zip(spread.shape, shape, letters, strict=True))
-    return broadcast_to(spread, shape=full)
+    spread = tuple(next(lengths) if letter in known else 1 for letter in letters)
+    full = tuple(max(n, m) for n, m in zip(spread, shape, strict=True)) if 0 not in shape else shape
+    return broadcast_to(reshape(product, shape=spread), shape=full)
 
 
 einstein_sum.vjp(arrays=_einstein_sum_vjp)
 
 
+@composite
 def einsum(subscripts: str, *arrays: TensorLike) -> Tensor:
     """Return an Einstein sum: letters name axes, letters missing on the right are summed over.
 
@@ -177,6 +183,10 @@ def _parsed(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     written = [
         letters.replace("...", ellipsis[len(ellipsis) - width :]) for letters, width in zip(inputs, widths, strict=True)
     ]
+    if arrow and ellipsis and "..." not in right:
+        raise ValueError(
+            f"einsum: {subscripts!r} has '...' on the left, but not on the right; sum over letters instead"
+        )
     if arrow:
         return written, right.replace("...", ellipsis)
     letters = "".join(inputs).replace("...", "")

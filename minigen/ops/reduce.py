@@ -5,21 +5,22 @@ axes in place with length 1. A vjp first puts the reduced axes back (`_restored`
 """
 
 from minigen.backend import Array, array_module
-from minigen.engine import Axis, Tensor, TensorLike, primitive
-from minigen.ops.elementwise import exp, multiply, where
-from minigen.ops.shape import astype, broadcast_to, concatenate, flip, moveaxis, reshape
+from minigen.engine import Axis, Tensor, TensorLike, add, primitive
+from minigen.ops.composite import composite
+from minigen.ops.elementwise import divide, exp, multiply, where
+from minigen.ops.shape import astype, broadcast_to, checked_axes, concatenate, flip, moveaxis, reshape
 
 
 def _reduced_axes(ndim: int, axis: Axis) -> tuple[int, ...]:
     """Return the axes as a tuple of numbers in range(ndim)."""
-    if axis is None:
+    if axis is None or ndim == 0:
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _restored(y: Array, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
     """Give a reduced array back its reduced axes, with length 1, so that it broadcasts against x."""
-    if keepdims:
+    if keepdims or len(y.shape) == 0:  # a single number broadcasts as it is
         return y
     axes = _reduced_axes(len(x_shape), axis)
     return reshape(y, shape=tuple(1 if i in axes else n for i, n in enumerate(x_shape)))
@@ -56,7 +57,7 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> mean(np.array([1.0, 2.0, 6.0]))
         array(3.)
     """
-    return x.mean(axis=axis, keepdims=keepdims)
+    return x.sum(axis=axis, keepdims=keepdims) / _count(x.shape, axis)
 
 
 def _mean_vjp(g: Array, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
@@ -67,6 +68,7 @@ def _mean_vjp(g: Array, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) ->
 mean.vjp(x=_mean_vjp)
 
 
+@composite
 def var(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
     """Return the variance over the axes: the mean squared deviation from the mean.
 
@@ -81,8 +83,12 @@ def var(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, correction:
         array(7.)
     """
     count = _count(x.shape, axis)
+    if count <= correction:
+        raise ValueError(
+            f"var: {count} values along axis {axis} of shape {x.shape} leave none after the correction {correction}"
+        )
     deviation = x - mean(x, axis=axis, keepdims=True)
-    return sum(deviation * deviation, axis=axis, keepdims=keepdims) * (1.0 / (count - correction))
+    return divide(sum(deviation * deviation, axis=axis, keepdims=keepdims), count - correction)
 
 
 @primitive()
@@ -131,6 +137,7 @@ def argmax(x: Array, *, axis: int | None = None) -> Array:
     return x.argmax(axis=axis)
 
 
+@composite
 def prod(x: TensorLike, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return the product over the axes, multiplied pairwise in a tree.
 
@@ -141,18 +148,18 @@ def prod(x: TensorLike, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
         >>> prod(np.array([2.0, 3.0, 4.0]))
         array(24.)
     """
-    axes = _reduced_axes(x.ndim, axis)
+    axes = checked_axes("prod", x.ndim, axis) if x.ndim else ()
     kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape)) if keepdims else kept
     factors = reshape(
         moveaxis(x, source=axes, destination=tuple(range(len(axes)))), shape=(_count(x.shape, axis), *kept)
     )
     if len(factors) == 0:
-        return sum(factors, axis=0) + 1.0
+        return reshape(add(sum(factors, axis=0), 1), shape=shape)  # an empty product
     while len(factors) > 1:
         half = len(factors) // 2
         pairs = multiply(factors[:half], factors[half : 2 * half])
         factors = concatenate([pairs, factors[2 * half :]]) if len(factors) % 2 else pairs
-    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape)) if keepdims else kept
     return reshape(factors, shape=shape)
 
 
@@ -205,7 +212,7 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
     Example:
         >>> import numpy as np
-        >>> logsumexp(np.array([1000.0, 1000.0])) - np.log(2.0)
+        >>> float(logsumexp(np.array([1000.0, 1000.0])) - np.log(2.0))
         1000.0
     """
     module = array_module(x)

@@ -9,11 +9,12 @@ import numpy as np  # noqa: F401 - for the examples
 
 from minigen.backend import Array, array_module
 from minigen.engine import Axis, Tensor, TensorLike, primitive, sum_to
+from minigen.ops.composite import composite
 
 # ----------------------------------------------------------------------------------------------- dtype
 
 
-@primitive()
+@primitive(is_view=True)
 def astype(x: Array, *, dtype: Any) -> Array:
     """Return x converted to a dtype; x itself where it has that dtype already. The gradient is converted back.
 
@@ -30,7 +31,7 @@ astype.vjp(x=lambda g: g)
 # ----------------------------------------------------------------------------------------------- axes
 
 
-@primitive()
+@primitive(is_view=True)
 def reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
     """Return x with another shape of the same size, in row-major order; one length may be -1.
 
@@ -45,7 +46,7 @@ def reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
 reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
 
 
-@primitive()
+@primitive(is_view=True)
 def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Array:
     """Return x with its axes in the given order, by default reversed.
 
@@ -66,6 +67,7 @@ def _transpose_vjp(g: Array, axes: tuple[int, ...] | None) -> Array:
 transpose.vjp(x=_transpose_vjp)
 
 
+@composite
 def moveaxis(x: TensorLike, source: Axis, destination: Axis) -> Tensor:
     """Return x with the `source` axes moved to the `destination` positions, the others keeping their order.
 
@@ -73,8 +75,8 @@ def moveaxis(x: TensorLike, source: Axis, destination: Axis) -> Tensor:
         >>> moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
         (3, 4, 2)
     """
-    origins = _checked_axes("moveaxis", x.ndim, source)
-    targets = _checked_axes("moveaxis", x.ndim, destination)
+    origins = checked_axes("moveaxis", x.ndim, source)
+    targets = checked_axes("moveaxis", x.ndim, destination)
     if len(origins) != len(targets):
         raise ValueError(f"moveaxis: {len(origins)} source axes {source} for {len(targets)} destinations {destination}")
     order = [i for i in range(x.ndim) if i not in origins]
@@ -83,6 +85,7 @@ def moveaxis(x: TensorLike, source: Axis, destination: Axis) -> Tensor:
     return transpose(x, axes=tuple(order))
 
 
+@composite
 def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
     """Return x without its axes of length 1, or without the given ones, which must have length 1.
 
@@ -90,12 +93,13 @@ def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
         >>> squeeze(np.zeros((1, 3, 1)), axis=0).shape
         (3, 1)
     """
-    axes = _checked_axes("squeeze", x.ndim, axis)
+    axes = checked_axes("squeeze", x.ndim, axis)
     if axis is not None and any(x.shape[a] != 1 for a in axes):
         raise ValueError(f"squeeze: axis {axis} of shape {x.shape} does not have length 1")
     return reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if not (i in axes and n == 1)))
 
 
+@composite
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
     """Return x with new axes of length 1 that have the given positions in the result.
 
@@ -104,12 +108,12 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
         (1, 3, 4, 1)
     """
     count = len(axis) if isinstance(axis, tuple) else 1
-    axes = _checked_axes("expand_dims", x.ndim + count, axis)
+    axes = checked_axes("expand_dims", x.ndim + count, axis)
     lengths = iter(x.shape)
     return reshape(x, shape=tuple(1 if i in axes else next(lengths) for i in range(x.ndim + count)))
 
 
-def _checked_axes(name: str, ndim: int, axis: Axis) -> tuple[int, ...]:
+def checked_axes(name: str, ndim: int, axis: Axis) -> tuple[int, ...]:
     """Return axes as distinct numbers in range(ndim)."""
     if axis is None:
         return tuple(range(ndim))
@@ -119,7 +123,7 @@ def _checked_axes(name: str, ndim: int, axis: Axis) -> tuple[int, ...]:
     return tuple(a % ndim for a in axes)
 
 
-@primitive()
+@primitive(is_view=True)
 def flip(x: Array, *, axis: Axis = None) -> Array:
     """Return x with its order reversed along the axes.
 
@@ -135,7 +139,7 @@ flip.vjp(x=lambda g, axis: flip(g, axis=axis))
 # ----------------------------------------------------------------------------------------------- repetition
 
 
-@primitive()
+@primitive(is_view=True)
 def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """Return a read-only view of x repeated to `shape` by NumPy's rules of broadcasting.
 
@@ -150,6 +154,7 @@ def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
 broadcast_to.vjp(x=lambda g, x_shape: sum_to(g, shape=x_shape))
 
 
+@composite
 def repeat(x: TensorLike, repeats: int, axis: int) -> Tensor:
     """Return x with every element repeated `repeats` times in a row along an axis.
 
@@ -157,13 +162,14 @@ def repeat(x: TensorLike, repeats: int, axis: int) -> Tensor:
         >>> repeat(np.array([1, 2]), 2, axis=0)
         array([1, 1, 2, 2])
     """
-    (axis,) = _checked_axes("repeat", x.ndim, axis)
+    (axis,) = checked_axes("repeat", x.ndim, axis)
     before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
     spread = broadcast_to(reshape(x, shape=(*before, 1, *after)), shape=(*before, repeats, *after))
     return reshape(spread, shape=(*before[:-1], before[-1] * repeats, *after))
 
 
-def tile(x: TensorLike, repetitions: tuple[int, ...]) -> Tensor:
+@composite
+def tile(x: TensorLike, repetitions: int | tuple[int, ...]) -> Tensor:
     """Return copies of x laid side by side, `repetitions[i]` of them along axis i.
 
     Missing axes of x, or missing repetitions, are 1 and stand in front.
@@ -173,6 +179,7 @@ def tile(x: TensorLike, repetitions: tuple[int, ...]) -> Tensor:
         array([[1, 2, 1, 2],
                [1, 2, 1, 2]])
     """
+    repetitions = (repetitions,) if isinstance(repetitions, int) else repetitions
     ndim = max(x.ndim, len(repetitions))
     lengths = (1,) * (ndim - x.ndim) + x.shape
     counts = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
@@ -202,6 +209,7 @@ def _join_vjp(g: Array, arrays_shape: tuple[tuple[int, ...], ...], axis: int, po
 join.vjp(arrays=_join_vjp)
 
 
+@composite
 def concatenate(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Return the arrays one after the other along an existing axis.
 
@@ -212,6 +220,7 @@ def concatenate(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return join(*arrays, axis=axis)
 
 
+@composite
 def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Return arrays of one shape side by side along a new axis.
 
@@ -223,6 +232,7 @@ def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return join(*(expand_dims(array, axis) for array in arrays), axis=axis)
 
 
+@composite
 def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Return the parts of x along an axis.
 
@@ -235,7 +245,7 @@ def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[T
         >>> split(np.array([1, 2, 3, 4]), 2)
         [array([1, 2]), array([3, 4])]
     """
-    (axis,) = _checked_axes("split", x.ndim, axis)
+    (axis,) = checked_axes("split", x.ndim, axis)
     length = x.shape[axis]
     if isinstance(sections, int):
         if sections < 1 or length % sections:

@@ -71,7 +71,7 @@ class EMA:
         self.arena.values[...] = self.average
         self.average[...] = values
         for parameter in self.arena.parameters.values():
-            parameter.version += 1
+            parameter.mark_written()
 
     def state(self) -> dict[str, Any]:
         """Return the averages under "<parameter>.average", and the number of updates."""

@@ -1,0 +1,13 @@
+"""Pictures for lectures and papers. Every function returns a matplotlib Figure, which `save` writes to a file.
+
+They take NumPy arrays; `graph` takes a Tensor. Each figure is an object of its own: pyplot is not used, so nothing is
+shown, kept or changed behind the caller's back.
+"""
+
+from minigen.plots.adversarial import gan_densities, saturation, training_curves
+from minigen.plots.computation import graph
+from minigen.plots.estimators import estimator_spread
+from minigen.plots.files import save
+from minigen.plots.gaussian import gaussian_fit
+
+__all__ = ["estimator_spread", "gan_densities", "gaussian_fit", "graph", "saturation", "save", "training_curves"]

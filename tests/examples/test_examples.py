@@ -1,0 +1,217 @@
+"""The examples as a user meets them: they run, write what they say, repeat themselves, and refuse wrong values with words."""
+
+import ast
+import json
+import math
+import re
+import runpy
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigen.data import TARGETS, target
+
+FOLDER = Path(__file__).parents[2] / "examples"
+SHORT = {
+    "gan_1d": ["--steps", "3"],
+    "gaussian_mle": ["--steps", "3"],
+    "reparameterization": ["--repetitions", "20"],
+}  # fmt: skip
+
+
+def run_alone(name, out, *options):
+    """Run an example in a process of its own, where a warning is an error; return what it printed and its figures."""
+    command = [sys.executable, "-W", "error", FOLDER / f"{name}.py", *options, "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, figures_in(out)
+
+
+def run_here(monkeypatch, name, out, *options):
+    """Run an example in this process, which saves the imports; return its figures."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options, "--out", str(out)])
+    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    return figures_in(out)
+
+
+def figures_in(out):
+    return json.loads((out / "metrics.json").read_text())
+
+
+def without_time(figures):
+    return {name: value for name, value in figures.items() if name != "seconds"}
+
+
+def options_of(name):
+    return re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (FOLDER / f"{name}.py").read_text())
+
+
+def test_every_example_is_covered():
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(SHORT)
+
+
+# ------------------------------------------------------------------------------------------------------- what they leave
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_example_writes_what_it_says_and_repeats_itself(name, tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    printed, figures = run_alone(name, first, *SHORT[name])
+    written = {path.name for path in first.iterdir()}
+    assert f"written to {first}/: {', '.join(sorted(written))}" in printed
+    assert "metrics.json" in written
+    pictures = [path for path in first.iterdir() if path.suffix == ".png"]
+    assert pictures
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert figures["seed"] == 0
+    assert {"python", "numpy", "minigen"} <= set(figures["versions"])
+
+    assert without_time(run_here(monkeypatch, name, second, *SHORT[name])) == without_time(figures)
+    assert {path.name for path in second.iterdir()} == written
+    for path in second.glob("*.safetensors"):
+        assert path.read_bytes() == (first / path.name).read_bytes()
+
+
+def assert_gan_figures(figures, name, loss):
+    keys = {
+        "wasserstein1", "wasserstein1_floor", "jensen_shannon", "discriminator_gap", "mode_mass", "loss", "seed", "steps", "seconds",
+        "device", "versions",
+    }  # fmt: skip
+    assert keys <= set(figures)
+    assert (figures["loss"], figures["steps"], figures["device"]) == (loss, 3, "cpu")
+    assert figures["wasserstein1"] > 0
+    assert figures["wasserstein1_floor"] > 0
+    assert 0 < figures["jensen_shannon"] < math.log(2)
+    assert len(figures["mode_mass"]) == len(target(name).centres)
+    assert sum(figures["mode_mass"]) == pytest.approx(1, rel=1e-12)
+    if loss == "least-squares":
+        assert figures["discriminator_gap"] is None
+    else:
+        assert 0 < figures["discriminator_gap"] < 1
+
+
+# Three steps of G take the other losses and options along; each target comes once.
+VARIANTS = [
+    ("faithful", ["--loss", "least-squares", "--latent", "1"]),
+    ("three-modes", ["--loss", "minimax", "--critic-steps", "2", "--seed", "3"]),
+    *(pytest.param(name, [], marks=pytest.mark.slow) for name in TARGETS if name not in ("faithful", "three-modes")),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_gan_on_every_target(name, options, tmp_path, monkeypatch):
+    figures = run_here(monkeypatch, "gan_1d", tmp_path, "--target", name, *SHORT["gan_1d"], *options)
+    assert_gan_figures(
+        figures, name, dict(zip(options[::2], options[1::2], strict=True)).get("--loss", "nonsaturating")
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "densities.png", "training.png", "metrics.json", "weights.safetensors",
+    }  # fmt: skip
+
+
+def test_gan_shows_saturation_and_is_not_changed_by_it(tmp_path, monkeypatch):
+    plain = run_here(monkeypatch, "gan_1d", tmp_path / "plain", *SHORT["gan_1d"], "--seed", "1")
+    shown = run_here(monkeypatch, "gan_1d", tmp_path / "shown", *SHORT["gan_1d"], "--seed", "1", "--show-saturation")
+    assert without_time(shown) == without_time(plain)
+    assert_gan_figures(plain, "mixture", "nonsaturating")
+    assert (tmp_path / "shown" / "saturation.png").is_file()
+    assert not (tmp_path / "plain" / "saturation.png").exists()
+    other = run_here(monkeypatch, "gan_1d", tmp_path / "other", *SHORT["gan_1d"], "--seed", "2")
+    assert other["wasserstein1"] != plain["wasserstein1"]
+
+
+def test_gaussian_mle_with_minibatches(tmp_path, monkeypatch):
+    figures = run_here(monkeypatch, "gaussian_mle", tmp_path, "--batch-size", "32")
+    assert figures["batch_size"] == 32
+    gap = figures["negative_log_likelihood"] - figures["negative_log_likelihood_minimum"]
+    assert -1e-5 < gap < 0.1
+
+
+def test_gaussian_mle_reaches_the_closed_form(tmp_path, monkeypatch):
+    figures = run_here(monkeypatch, "gaussian_mle", tmp_path)
+    assert figures["negative_log_likelihood"] == pytest.approx(figures["negative_log_likelihood_minimum"], rel=1e-5)
+    assert figures["largest_difference"] < 1e-3
+
+
+def test_reparameterization_agrees_with_the_closed_forms(tmp_path, monkeypatch):
+    settings = ["--mean", "0.5", "--scale", "1.5", "--repetitions", "100", "--seed", "4"]
+    figures = run_here(monkeypatch, "reparameterization", tmp_path, *settings)
+    assert figures["exact_gradient"] == 1.0
+    for estimator in ("score_function", "reparameterized"):
+        found = figures[estimator]
+        assert abs(found["mean"] - 1.0) < 5 * found["standard_error"]
+        # 25,600 estimates with kurtosis below 100: a relative standard error of the deviation below 1/2 sqrt(100 / 25600).
+        assert found["standard_deviation"] == pytest.approx(found["standard_deviation_exact"], rel=5 * 0.032)
+
+
+# ---------------------------------------------------------------------------------------------------------- command lines
+
+
+def ends_with(code, name, arguments, monkeypatch, capsys):
+    """Run an example that is to end before it begins; return what it wrote."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    assert ended.value.code == code
+    written = capsys.readouterr()
+    return written.out if code == 0 else written.err
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_help_mentions_each_option_and_the_docstring_no_other(name, monkeypatch, capsys):
+    text = ends_with(0, name, ["--help"], monkeypatch, capsys)
+    options = options_of(name)
+    assert "--out" in options
+    for option in options:
+        assert re.search(rf"{option}\b", text)
+    docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text()))
+    assert f"python examples/{name}.py" in docstring
+    assert set(re.findall(r"--[a-z-]+", docstring)) <= set(options)
+    assert docstring.splitlines()[0] in text
+
+
+WRONG = {
+    "gan_1d": [
+        ("--steps", "0"), ("--steps", "many"), ("--critic-steps", "0"), ("--latent", "-1"), ("--seed", "-1"), ("--loss", "hinge"),
+        ("--target", "moons"), ("--device", "tpu"),
+    ],
+    "gaussian_mle": [("--steps", "0"), ("--steps", "1.5"), ("--batch-size", "0"), ("--seed", "-1"), ("--device", "tpu")],
+    "reparameterization": [
+        ("--scale", "0"), ("--scale", "-1"), ("--scale", "wide"), ("--repetitions", "0"), ("--seed", "-1"), ("--device", "tpu"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"), [(name, *pair) for name, pairs in WRONG.items() for pair in pairs]
+)
+def test_wrong_values_end_with_code_2_and_words(name, option, value, tmp_path, monkeypatch, capsys):
+    arguments = [*SHORT[name], option, value, "--out", str(tmp_path / "out")]
+    text = ends_with(2, name, arguments, monkeypatch, capsys)
+    assert re.search(rf"error: argument {option}: .*{re.escape(value)}", text)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_unknown_option_ends_with_code_2(name, monkeypatch, capsys):
+    assert "--epochs" in ends_with(2, name, ["--epochs", "3"], monkeypatch, capsys)
+
+
+# ---------------------------------------------------------------------------------------------------------- the full runs
+
+
+@pytest.mark.slow
+def test_the_default_gan_learns_the_mixture(tmp_path):
+    distances = [run_alone("gan_1d", tmp_path / str(seed), "--seed", str(seed))[1]["wasserstein1"] for seed in range(5)]
+    assert statistics.median(distances) <= 0.10
+    assert max(distances) <= 0.20
+
+
+@pytest.mark.slow
+def test_the_gan_learns_faithful(tmp_path):
+    _, figures = run_alone("gan_1d", tmp_path, "--target", "faithful")
+    assert figures["wasserstein1"] <= 0.10 * target("faithful").standard_deviation

@@ -1,0 +1,79 @@
+"""GAN: who gets a gradient from which loss, and what the model says of itself."""
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen import nn
+from minigen.losses import ADVERSARIAL, adversarial
+from minigen.models import GAN, mlp_gan
+from minigen.random import Generator
+
+
+def small_gan(loss="nonsaturating", features=2):
+    return mlp_gan(features=features, latent=3, width=8, rng=Generator(0), loss=loss)
+
+
+def test_the_perceptrons_have_the_stated_sizes():
+    gan = mlp_gan(features=2, latent=3, width=8, rng=Generator(0))
+    weights = [p.shape for name, p in gan.named_parameters().items() if name.endswith("weight")]
+    assert weights == [(3, 8), (8, 8), (8, 2), (2, 8), (8, 8), (8, 1)]
+
+
+def test_sample_maps_normal_noise():
+    gan = small_gan()
+    expected = gan.generator(Generator(1).normal((5, 3)))
+    np.testing.assert_array_equal(gan.sample(5, rng=Generator(1)).data, expected.data)
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_losses_are_those_of_the_players_outputs(loss):
+    gan = small_gan(loss)
+    x = Generator(2).normal((6, 2))
+    with mg.no_grad():
+        fake = gan.discriminator(gan.sample(6, rng=Generator(1)))
+        real = gan.discriminator(x)
+    value, terms = gan.discriminator_loss(x, rng=Generator(1))
+    assert value.item() == terms["discriminator"].item() == adversarial(loss).discriminator(real, fake).item()
+    assert not terms["discriminator"].requires_grad
+    value, terms = gan.generator_loss(6, rng=Generator(1))
+    assert value.item() == terms["generator"].item() == adversarial(loss).generator(fake).item()
+    assert not terms["generator"].requires_grad
+
+
+def test_generated_examples_are_constants_to_the_discriminator():
+    gan = small_gan()
+    gan.discriminator_loss(np.ones((4, 2), np.float32), rng=Generator(1))[0].backward()
+    assert all(p.grad is None for p in gan.generator.parameters())
+    assert all(p.grad.data.any() for p in gan.discriminator.parameters())
+
+
+def test_the_generators_gradient_flows_through_the_discriminator():
+    # With a linear D(x) = x w and G(z) = z v of least squares: loss = E[(z v w - 1)^2] / 2, d/dv = E[(z v w - 1) z w].
+    rng = Generator(0)
+    gan = GAN(
+        nn.Linear(1, 1, rng=rng, bias=False), nn.Linear(1, 1, rng=rng, bias=False), latent=1, loss="least-squares"
+    )
+    z = Generator(1).normal((7, 1))
+    v, w = gan.generator.weight.item(), gan.discriminator.weight.item()
+    gan.generator_loss(7, rng=Generator(1))[0].backward(inputs=gan.generator.parameters())
+    expected = np.mean((z * v * w - 1) * z * w)
+    np.testing.assert_allclose(gan.generator.weight.grad.item(), expected, rtol=1e-5)
+    assert gan.discriminator.weight.grad is None
+
+
+def test_probability_real():
+    x = Generator(2).normal((6, 2))
+    for loss in ADVERSARIAL:
+        gan = small_gan(loss)
+        probability = gan.probability_real(x)
+        if adversarial(loss).is_probability:
+            np.testing.assert_array_equal(probability, mg.sigmoid(gan.discriminator(x)).data)
+            assert probability.shape == (6, 1)
+        else:
+            assert probability is None
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="adversarial loss 'hinge' is unknown"):
+        small_gan("hinge")

@@ -1,0 +1,147 @@
+"""Layers: the affine map by hand, activations as the operations that they name, and their composition."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigen as mg
+from minigen import nn
+from minigen.random import Generator
+from minigen.testing import gradcheck
+
+RNG = np.random.default_rng(0)
+
+
+# ------------------------------------------------------------------------------------------------------------- Linear
+
+
+def test_linear_by_hand():
+    layer = nn.Linear(2, 3, rng=Generator(0))
+    layer.weight.assign(np.array([[1, 2, 3], [4, 5, 6]], np.float32))
+    layer.bias.assign(np.array([10, 20, 30], np.float32))
+    y = layer(np.array([[1, 0], [0, 1], [2, -1]], np.float32))
+    np.testing.assert_array_equal(y.data, [[11, 22, 33], [14, 25, 36], [8, 19, 30]])
+    assert y.dtype == np.float32
+
+
+@given(leading=st.lists(st.integers(1, 3), max_size=3), bias=st.booleans(), seed=st.integers(0, 99))
+def test_linear_maps_the_last_axis(leading, bias, seed):
+    layer = nn.Linear(4, 3, rng=Generator(seed), bias=bias)
+    x = np.random.default_rng(seed).normal(size=(*leading, 4)).astype(np.float32)
+    y = layer(x)
+    assert y.shape == (*leading, 3)
+    expected = np.einsum("...i,io->...o", x.astype(np.float64), layer.weight.data)
+    if bias:
+        expected += layer.bias.data
+    np.testing.assert_allclose(y.data, expected, rtol=0, atol=1e-6 * (1 + np.abs(x).sum()))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_gradients(shape, bias):
+    layer = nn.Linear(3, 2, rng=Generator(0), bias=bias)
+
+    def through(x, weight, *rest):
+        layer.weight, layer.bias = weight, rest[0] if rest else None
+        return layer(x)
+
+    gradcheck(through, [RNG.normal(size=shape), RNG.normal(size=(3, 2)), *([RNG.normal(size=2)] if bias else [])])
+
+
+def test_linear_starts_uniform_with_the_stated_variance():
+    layer = nn.Linear(300, 200, rng=Generator(0))
+    bound = 1 / math.sqrt(300)
+    for array in (layer.weight.data, layer.bias.data):
+        assert array.dtype == np.float32
+        assert np.abs(array).max() <= np.float32(bound)
+        # A uniform variable's fourth central moment is 9/5 variance^2, so n draws give the variance to sqrt(4/5n).
+        variance = bound**2 / 3
+        assert abs(array.var() / variance - 1) < 5 * math.sqrt(0.8 / array.size)
+        assert abs(array.mean()) < 5 * math.sqrt(variance / array.size)
+
+
+def test_linear_takes_an_initialization():
+    layer = nn.Linear(4, 2, rng=Generator(3), initialize=nn.init.xavier_normal)
+    np.testing.assert_array_equal(layer.weight.data, nn.init.xavier_normal((4, 2), Generator(3)))
+
+
+def test_linear_is_drawn_from_the_generator_alone():
+    first, second = (nn.Linear(3, 2, rng=Generator(5)) for _ in range(2))
+    for name, array in first.state().items():
+        np.testing.assert_array_equal(array, second.state()[name])
+    other = nn.Linear(3, 2, rng=Generator(6))
+    assert not np.array_equal(other.weight.data, first.weight.data)
+
+
+@pytest.mark.parametrize(("features", "named"), [((0, 3), "in_features 0"), ((3, -1), "out_features -1")])
+def test_linear_refuses_bad_sizes(features, named):
+    with pytest.raises(ValueError, match=f"Linear: .*{named} .*must be at least 1"):
+        nn.Linear(*features, rng=Generator(0))
+
+
+def test_linear_refuses_inputs_of_other_width():
+    with pytest.raises(ValueError, match=r"linear: x \(5, 2\) has 2 features.*weight \(in, out\) = \(3, 4\) expects 3"):
+        nn.Linear(3, 4, rng=Generator(0))(np.zeros((5, 2), np.float32))
+
+
+# -------------------------------------------------------------------------------------------------------- activations
+
+ACTIVATIONS = [
+    (nn.ReLU(), mg.relu),
+    (nn.LeakyReLU(), lambda x: mg.leaky_relu(x, slope=0.01)),
+    (nn.LeakyReLU(slope=0.2), lambda x: mg.leaky_relu(x, slope=0.2)),
+    (nn.ELU(), lambda x: mg.elu(x, alpha=1.0)),
+    (nn.ELU(alpha=0.5), lambda x: mg.elu(x, alpha=0.5)),
+    (nn.Tanh(), mg.tanh),
+    (nn.Sigmoid(), mg.sigmoid),
+    (nn.Softplus(), mg.softplus),
+    (nn.SiLU(), mg.silu),
+    (nn.GELU(), lambda x: mg.gelu(x, form="exact")),
+    (nn.GELU(form="tanh"), lambda x: mg.gelu(x, form="tanh")),
+    (nn.Softmax(), lambda x: mg.softmax(x, axis=-1)),
+    (nn.Softmax(axis=0), lambda x: mg.softmax(x, axis=0)),
+]
+
+
+@pytest.mark.parametrize(("layer", "op"), ACTIVATIONS, ids=[type(layer).__name__ for layer, _ in ACTIVATIONS])
+def test_an_activation_is_its_operation(layer, op):
+    x = mg.tensor(3 * RNG.normal(size=(4, 5)), dtype="float32", requires_grad=True)
+    weights = RNG.normal(size=(4, 5)).astype(np.float32)
+    y, expected = layer(x), op(x)
+    np.testing.assert_array_equal(y.data, expected.data)
+    np.testing.assert_array_equal(mg.grad(y, x, weights).data, mg.grad(expected, x, weights).data)
+    assert layer.parameters() == []
+
+
+def test_every_activation_is_covered():
+    covered = {type(layer) for layer, _ in ACTIVATIONS} | {nn.Linear, nn.Sequential, nn.Module}
+    layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)}
+    assert layers == covered
+
+
+def test_an_unknown_form_of_gelu_is_refused():
+    with pytest.raises(ValueError, match="gelu: form 'fast' is unknown"):
+        nn.GELU(form="fast")(np.zeros(1, np.float32))
+
+
+# --------------------------------------------------------------------------------------------------------- Sequential
+
+
+def test_sequential_composes_modules_and_functions():
+    rng = Generator(0)
+    first, last = nn.Linear(2, 3, rng=rng), nn.Linear(3, 1, rng=rng)
+    net = nn.Sequential(first, mg.tanh, lambda h: 2.0 * h, last)
+    x = RNG.normal(size=(4, 2)).astype(np.float32)
+    np.testing.assert_array_equal(net(x).data, last(2.0 * mg.tanh(first(x))).data)
+    assert len(net) == 4
+    assert net[0] is first
+    assert list(net) == net.layers
+    assert list(net.named_parameters()) == ["layers.0.weight", "layers.0.bias", "layers.3.weight", "layers.3.bias"]
+
+
+def test_an_empty_sequential_is_the_identity():
+    x = mg.tensor([1.0])
+    assert nn.Sequential()(x) is x

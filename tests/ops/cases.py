@@ -1,0 +1,437 @@
+"""One list of cases for all operations; every check of an operation runs over it.
+
+A case is a call. Its float64 arrays are what gradients are taken of, away from kinks, where a gradient is a convention
+(`test_conventions.py`); integer and boolean arrays are indices and masks. A registered primitive without a case fails the suite.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+import minigen as mg
+from minigen.backend import device_of, to_device
+from minigen.engine import Primitive, sum_to
+from minigen.ops.elementwise import (
+    elu_backward,
+    gelu_backward,
+    leaky_relu_backward,
+    relu_backward,
+    sigmoid_backward,
+    silu_backward,
+    softplus_backward,
+    tanh_backward,
+)
+from minigen.ops.index import ARRAY, index, put, take
+from minigen.ops.linalg import einstein_sum, matrix_product
+from minigen.ops.shape import join
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call of an operation on arrays.
+
+    Attributes:
+        function: takes the arguments and the keywords.
+        arguments: arrays; the float64 ones are differentiated.
+        keywords: passed by name.
+        expected: a function of NumPy or SciPy with the same arguments that gives the same values.
+        differentiable: False where the output is constant in pieces, and so has no gradient.
+        label: tells the cases of one function apart.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    expected: Callable[..., Any]
+    differentiable: bool
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.label}" if self.label else self.name
+
+    @property
+    def floats(self) -> list[np.ndarray]:
+        """The arguments that are differentiated."""
+        return [a for a in self.arguments if is_float(a)]
+
+    def outputs(self, floats: Sequence[Any]) -> tuple[Any, ...]:
+        """Call the function with other values in place of the floats."""
+        values = iter(floats)
+        results = self.function(*(next(values) if is_float(a) else a for a in self.arguments), **self.keywords)
+        return tuple(results) if isinstance(results, list | tuple) else (results,)
+
+    def on(self, device: str) -> "Case":
+        """The same call with its arrays on another device."""
+        keywords = {name: moved(value, device) for name, value in self.keywords.items()}
+        if self.function is mg.ops.to_device:
+            keywords["source"] = device
+        return replace(self, arguments=moved(self.arguments, device), keywords=keywords)
+
+
+def is_float(argument: Any) -> bool:
+    return device_of(argument) is not None and argument.dtype.kind == "f"
+
+
+def moved(value: Any, device: str) -> Any:
+    if isinstance(value, tuple):
+        return tuple(moved(part, device) for part in value)
+    return to_device(value, device) if isinstance(value, np.ndarray) else value
+
+
+def package_primitives() -> dict[str, Primitive]:
+    """The registered primitives that minigen itself defines, not those of a test or an example."""
+    return {name: p for name, p in Primitive.registry.items() if p.forward.__module__.startswith("minigen.")}
+
+
+# ------------------------------------------------------------------------------------------------------ arguments
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return rng.standard_normal(shape)
+
+
+def away(*shape: int) -> np.ndarray:
+    """Numbers of both signs, at least 0.2 away from 0."""
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.2, 2.0, shape)
+
+
+def positive(*shape: int) -> np.ndarray:
+    return rng.uniform(0.3, 2.5, shape)
+
+
+def distinct(*shape: int) -> np.ndarray:
+    """Numbers at least 0.1 apart from each other."""
+    count = math.prod(shape)
+    return (rng.permutation(count) * 0.15 - 0.07 * count + rng.uniform(0.0, 0.05, count)).reshape(shape)
+
+
+def whole(*shape: int) -> np.ndarray:
+    """Few different numbers, so that some are equal."""
+    return rng.integers(-1, 2, shape).astype(float)
+
+
+def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of one sequence of arrays, as a function of the arrays."""
+
+    def spread(*arrays: Any, **keywords: Any) -> Any:
+        return function(arrays, **keywords)
+
+    spread.__name__ = function.__name__
+    return spread
+
+
+def expm(x: np.ndarray) -> np.ndarray:
+    """exp(-|x|), for the formulas below."""
+    return np.exp(-np.abs(x))
+
+
+# ------------------------------------------------------------------------------------------------------ the list
+
+CASES: list[Case] = []
+
+
+def case(
+    function: Callable[..., Any], *arguments: Any, expected: Any, label: str = "", flows: bool = True, **keywords: Any
+) -> None:
+    CASES.append(Case(function, arguments, keywords, expected, flows, label))
+
+
+def unary(
+    function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, flows: bool = True, **keywords: Any
+) -> None:
+    """An elementwise function of one array: on a matrix, on a single number, and on nothing."""
+    note = "".join(f"{key}={value}," for key, value in keywords.items())
+    for shape in ((3, 4), (), (2, 0)):
+        label = f"{note}{shape}".replace(" ", "")
+        case(function, draw(*shape), expected=expected, label=label, flows=flows, **keywords)
+
+
+def binary(function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, flows: bool = True) -> None:
+    """An elementwise function of two arrays: equal shapes, broadcast ones, single numbers, nothing, and Python numbers."""
+    for first, second in (((2, 3), (2, 3)), ((2, 1, 3), (4, 1)), ((), ()), ((3,), ()), ((0, 3), (3,))):
+        label = f"{first},{second}".replace(" ", "")
+        cut = math.prod(first)
+        both = draw(cut + math.prod(second))  # in one draw, so that distinct numbers are distinct across the two
+        case(
+            function, both[:cut].reshape(first), both[cut:].reshape(second), expected=expected, label=label, flows=flows
+        )
+    case(function, draw(2, 3), 0.7, expected=expected, label="array,number", flows=flows)
+    case(function, 0.7, draw(2, 3), expected=expected, label="number,array", flows=flows)
+
+
+# -- arithmetic
+
+binary(mg.add, normal, np.add)
+binary(mg.subtract, normal, np.subtract)
+binary(mg.multiply, normal, np.multiply)
+binary(mg.divide, away, np.divide)
+binary(mg.power, positive, np.power)
+case(mg.power, away(2, 3), 3, expected=np.power, label="cube of negative numbers")
+case(mg.power, away(2, 3), np.array([[2], [-1]]), expected=np.power, label="integer exponents in an array")
+unary(mg.negative, normal, np.negative)
+unary(mg.abs, away, np.abs)
+unary(mg.sign, away, np.sign, flows=False)
+
+# -- exponentials, logarithms, trigonometry
+
+unary(mg.exp, normal, np.exp)
+unary(mg.expm1, normal, np.expm1)
+unary(mg.log, positive, np.log)
+unary(mg.log1p, positive, np.log1p)
+unary(mg.sqrt, positive, np.sqrt)
+unary(mg.sin, normal, np.sin)
+unary(mg.cos, normal, np.cos)
+unary(mg.erf, normal, scipy.special.erf)
+
+# -- activations, and their backward primitives, which are functions of (g, y) or of (g, x)
+
+
+def gelu(x: np.ndarray, form: str = "exact") -> np.ndarray:
+    if form == "exact":
+        return x * scipy.special.ndtr(x)
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu_slope(x: np.ndarray, form: str) -> np.ndarray:
+    if form == "exact":
+        return scipy.special.ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    u, du = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3), np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
+    return 0.5 * (1 + np.tanh(u)) + 0.5 * x * du / np.cosh(u) ** 2
+
+
+def backward(function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, **keywords: Any) -> None:
+    for shape in ((2, 3), (), (0, 3)):
+        label = "".join(f"{key}={value}," for key, value in keywords.items()) + str(shape).replace(" ", "")
+        case(function, normal(*shape), draw(*shape), expected=expected, label=label, **keywords)
+
+
+def logistic(*shape: int) -> np.ndarray:
+    """Outputs of a sigmoid, in (0, 1)."""
+    return rng.uniform(0.05, 0.95, shape)
+
+
+unary(mg.tanh, normal, np.tanh)
+unary(mg.sigmoid, normal, scipy.special.expit)
+unary(mg.softplus, normal, lambda x: np.maximum(x, 0) + np.log1p(expm(x)))
+unary(mg.silu, normal, lambda x: x * scipy.special.expit(x))
+unary(mg.gelu, normal, gelu)
+unary(mg.gelu, normal, gelu, form="tanh")
+unary(mg.relu, away, lambda x: np.where(x > 0, x, 0))
+unary(mg.leaky_relu, away, lambda x, slope=0.01: np.where(x > 0, x, slope * x))
+unary(mg.leaky_relu, away, lambda x, slope: np.where(x > 0, x, slope * x), slope=0.2)
+unary(mg.elu, away, lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(x)))
+unary(mg.elu, away, lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)), alpha=0.5)
+
+backward(tanh_backward, logistic, lambda g, y: g * (1 - y**2))
+backward(sigmoid_backward, logistic, lambda g, y: g * y * (1 - y))
+backward(softplus_backward, normal, lambda g, x: g * scipy.special.expit(x))
+backward(silu_backward, normal, lambda g, x: g * scipy.special.expit(x) * (1 + x * scipy.special.expit(-x)))
+backward(gelu_backward, normal, lambda g, x, form: g * gelu_slope(x, form), form="exact")
+backward(gelu_backward, normal, lambda g, x, form: g * gelu_slope(x, form), form="tanh")
+backward(relu_backward, away, lambda g, y: np.where(y > 0, g, 0))
+backward(leaky_relu_backward, away, lambda g, x, slope: np.where(x > 0, g, slope * g), slope=0.2)
+backward(elu_backward, away, lambda g, x, alpha: np.where(x > 0, g, g * alpha * np.exp(x)), alpha=0.5)
+
+# -- choices and comparisons
+
+grid = np.array([[-0.9, -0.4, 0.1], [0.4, 0.8, 1.7]])
+case(mg.clip, grid, low=-0.5, high=1.0, expected=lambda x, low, high: np.clip(x, low, high))
+case(mg.clip, grid, low=0.0, label="low only", expected=lambda x, low: np.maximum(x, low))
+case(mg.clip, grid, high=0.0, label="high only", expected=lambda x, high: np.minimum(x, high))
+binary(mg.maximum, distinct, np.maximum)
+binary(mg.minimum, distinct, np.minimum)
+mask = np.array([[True, False, True], [False, False, True]])
+case(mg.where, mask, normal(2, 3), normal(2, 3), expected=np.where)
+case(mg.where, mask, normal(3), normal(4, 1, 1), label="broadcast", expected=np.where)
+case(mg.where, mask, normal(2, 3), 0.0, label="number", expected=np.where)
+case(mg.where, np.array(True), normal(), normal(), label="()", expected=np.where)
+for comparison in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+    binary(getattr(mg, comparison), whole, getattr(np, comparison), flows=False)
+
+# -- reductions
+
+
+def norm(x: np.ndarray, **keywords: Any) -> np.ndarray:
+    return np.sqrt(np.sum(x * x, **keywords))
+
+
+for reduction in ("sum", "mean", "prod", "var", "max", "min", "norm", "logsumexp"):
+    ours = getattr(mg, reduction)
+    theirs = {"norm": norm, "logsumexp": scipy.special.logsumexp}.get(reduction) or getattr(np, reduction)
+    case(ours, distinct(2, 3), expected=theirs, label="all")
+    case(ours, distinct(2, 3, 2), axis=1, expected=theirs, label="axis=1")
+    case(ours, distinct(2, 3, 2), axis=(0, -1), keepdims=True, expected=theirs, label="axis=(0,-1),keepdims")
+    case(ours, distinct(2, 0, 3), axis=-1, expected=theirs, label="empty")
+    case(ours, positive(), expected=theirs, label="()")
+case(mg.sum, distinct(2, 0, 3), axis=1, keepdims=True, expected=np.sum, label="over nothing,keepdims")
+case(mg.prod, distinct(2, 0, 3), axis=1, keepdims=True, expected=np.prod, label="over nothing,keepdims")
+case(mg.prod, distinct(5, 2), axis=0, expected=np.prod, label="odd count")
+case(
+    mg.var, normal(3, 4), axis=0, correction=1, expected=lambda x, **_: np.var(x, axis=0, ddof=1), label="correction=1"
+)
+case(mg.argmax, distinct(3, 4), expected=np.argmax, flows=False, label="all")
+case(mg.argmax, distinct(3, 4), axis=1, expected=np.argmax, flows=False, label="axis=1")
+case(mg.cumsum, normal(3, 4), axis=0, expected=np.cumsum, label="axis=0")
+case(mg.cumsum, normal(3, 4), axis=-1, expected=np.cumsum, label="axis=-1")
+case(mg.cumsum, normal(0, 4), axis=0, expected=np.cumsum, label="empty")
+for normalised in ("softmax", "log_softmax"):
+    theirs = getattr(scipy.special, normalised)
+    case(getattr(mg, normalised), normal(3, 4), expected=lambda x, f=theirs: f(x, axis=-1), label="last axis")
+    case(getattr(mg, normalised), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
+    case(getattr(mg, normalised), normal(0, 4), axis=1, expected=theirs, label="empty")
+
+# -- shapes
+
+case(sum_to, normal(2, 3, 4), shape=(3, 1), expected=lambda x, shape: x.sum((0, 2)).reshape(shape))
+case(sum_to, normal(2, 3), shape=(), label="()", expected=lambda x, shape: x.sum())
+case(sum_to, normal(2, 3), shape=(2, 3), label="same", expected=lambda x, shape: x)
+case(sum_to, normal(0, 3), shape=(3,), label="empty", expected=lambda x, shape: np.zeros(shape))
+case(mg.broadcast_to, normal(3, 1), shape=(2, 3, 4), expected=np.broadcast_to)
+case(mg.broadcast_to, normal(), shape=(2, 2), expected=np.broadcast_to, label="()")
+case(mg.broadcast_to, normal(1, 3), shape=(0, 3), expected=np.broadcast_to, label="empty")
+case(mg.astype, normal(2, 3), dtype="float64", expected=lambda x, dtype: x)
+case(mg.reshape, normal(2, 6), shape=(3, -1), expected=lambda x, shape: np.reshape(x, shape))
+case(mg.reshape, normal(), shape=(1, 1), expected=lambda x, shape: np.reshape(x, shape), label="()")
+case(mg.reshape, normal(0, 6), shape=(3, 0), expected=lambda x, shape: np.reshape(x, shape), label="empty")
+case(mg.transpose, normal(2, 3, 4), expected=np.transpose, label="reversed")
+case(mg.transpose, normal(2, 3, 4), axes=(1, -1, 0), expected=np.transpose)
+case(mg.transpose, normal(), expected=np.transpose, label="()")
+case(mg.moveaxis, normal(2, 3, 4, 2), source=(0, 2), destination=(-1, 0), expected=np.moveaxis)
+case(mg.squeeze, normal(1, 3, 1), expected=np.squeeze, label="all")
+case(mg.squeeze, normal(1, 3, 1), axis=-1, expected=np.squeeze)
+case(mg.expand_dims, normal(3, 2), axis=(0, -1), expected=np.expand_dims)
+case(mg.flip, normal(3, 4), expected=np.flip, label="all")
+case(mg.flip, normal(3, 4), axis=-1, expected=np.flip)
+case(mg.repeat, normal(2, 3), repeats=3, axis=1, expected=np.repeat)
+case(mg.tile, normal(2, 3), repetitions=(2, 1, 3), expected=lambda x, repetitions: np.tile(x, repetitions))
+case(join, normal(2, 3), normal(2, 1), normal(2, 2), axis=-1, expected=on_arrays(np.concatenate))
+case(on_arrays(mg.concatenate), normal(2, 3), normal(1, 3), expected=on_arrays(np.concatenate))
+case(on_arrays(mg.concatenate), normal(2, 3), normal(0, 3), expected=on_arrays(np.concatenate), label="with nothing")
+case(on_arrays(mg.stack), normal(2, 3), normal(2, 3), axis=1, expected=on_arrays(np.stack))
+case(on_arrays(mg.stack), normal(), normal(), expected=on_arrays(np.stack), label="()")
+case(mg.split, normal(4, 3), sections=2, expected=lambda x, **_: np.split(x, 2))
+case(mg.split, normal(2, 6), sections=(1, 4), axis=1, expected=lambda x, **_: np.split(x, (1, 4), 1), label="cuts")
+case(
+    mg.pad,
+    normal(2, 3),
+    width=((1, 0), (2, 1)),
+    value=0.5,
+    expected=lambda x, width, value: np.pad(x, width, constant_values=value),
+)
+case(mg.pad, normal(0, 3), width=((1, 1), (0, 0)), expected=lambda x, width: np.pad(x, width), label="empty")
+case(mg.ops.to_device, normal(2, 3), device="cpu", source="cpu", expected=lambda x, device, source: x)
+
+# -- indexing
+
+
+def keyed(key: Any) -> dict[str, Any]:
+    return {"key": key, "expected": lambda x, key: x[key]}
+
+
+case(index, normal(3, 4), label="integer", **keyed(1))
+case(index, normal(4), label="to ()", **keyed(-1))
+case(index, normal(4, 5), label="slices", **keyed((slice(None, None, 2), None, slice(-1, None, -2))))
+case(index, normal(2, 3, 4), label="ellipsis", **keyed((..., 0)))
+case(index, normal(4, 3), label="nothing", **keyed(slice(0, 0)))
+case(index, normal(4, 3), label="repeated rows", **keyed(np.array([2, 0, 2])))
+around = (np.array([[0], [3]]), slice(None), np.array([1, 1]))
+case(index, normal(4, 3, 2), label="arrays around a slice", **keyed(around))
+case(index, normal(2, 3), label="mask", **keyed(mask))
+case(index, normal(2, 3), label="mask of nothing", **keyed(np.zeros((2, 3), bool)))
+case(index, normal(4, 3), label="list", **keyed([3, 3, 1]))
+rows, columns = np.array([0, 2, 2]), np.array([1, 1, 1])
+case(take, normal(3, 2), rows, columns, pattern=(ARRAY, ARRAY), expected=lambda x, *_, pattern: x[rows, columns])
+case(take, normal(3, 2), pattern=(slice(1, None), None), expected=lambda x, pattern: x[1:, None], label="slices")
+
+
+def put_at(key: Any) -> Callable[..., np.ndarray]:
+    """Zeros with the values added at a key, one after the other."""
+
+    def expected(values: np.ndarray, *_: Any, pattern: Any, shape: tuple[int, ...]) -> np.ndarray:
+        out = np.zeros(shape)
+        places = np.arange(out.size).reshape(shape)[key]
+        for place, value in zip(places.ravel(), values.ravel(), strict=True):
+            out.reshape(-1)[place] += value
+        return out
+
+    return expected
+
+
+case(put, normal(3), rows, columns, pattern=(ARRAY, ARRAY), shape=(3, 2), expected=put_at((rows, columns)))
+case(
+    put,
+    normal(2, 1, 2),
+    pattern=(slice(1, None), None),
+    shape=(3, 2),
+    expected=put_at((slice(1, None), None)),
+    label="slices",
+)
+case(put, normal(3), mask, pattern=(ARRAY,), shape=(2, 3), expected=put_at(mask), label="mask")
+picks = np.array([[1, 1], [0, 2]])
+case(mg.gather, normal(2, 3), picks, axis=1, expected=np.take_along_axis)
+case(mg.gather, normal(3, 2), np.array([[1, 2]]), axis=-2, expected=np.take_along_axis, label="first axis")
+
+
+def scatter_added(x: np.ndarray, indices: np.ndarray, values: np.ndarray, axis: int) -> np.ndarray:
+    """One-hot rows pick where the values go: (rows, picks, 1) * (rows, picks, columns), for axis 1."""
+    return x + (values[:, :, None] * np.eye(x.shape[1])[indices]).sum(1)
+
+
+case(mg.scatter_add, normal(2, 3), picks, normal(2, 2), axis=1, expected=scatter_added)
+
+# -- products
+
+case(matrix_product, normal(2, 3), normal(3, 4), expected=np.matmul)
+case(matrix_product, normal(2, 1, 3, 2), normal(4, 2, 3), expected=np.matmul, label="broadcast")
+case(matrix_product, normal(2, 0), normal(0, 3), expected=np.matmul, label="over nothing")
+case(mg.matmul, normal(3), normal(3), expected=np.matmul, label="vectors")
+case(mg.matmul, normal(2, 3), normal(3), expected=np.matmul, label="matrix,vector")
+case(mg.matmul, normal(3), normal(2, 3, 4), expected=np.matmul, label="vector,stack")
+case(mg.matmul, normal(2, 2, 3), normal(3, 2), expected=np.matmul, label="stack,matrix")
+case(mg.matmul, normal(2, 2, 3), normal(1, 3, 2), expected=np.matmul, label="stacks")
+case(mg.matmul, normal(2, 2, 0), normal(0, 3), expected=np.matmul, label="stack,over nothing")
+case(mg.linear, normal(4, 3), normal(3, 2), normal(2), expected=lambda x, w, b: x @ w + b)
+case(mg.linear, normal(2, 4, 3), normal(3, 2), normal(2), expected=lambda x, w, b: x @ w + b, label="stack")
+case(mg.linear, normal(3), normal(3, 2), normal(2), expected=lambda x, w, b: x @ w + b, label="vector")
+case(mg.linear, normal(4, 3), normal(3, 2), expected=lambda x, w: x @ w, label="no bias")
+case(mg.linear, normal(0, 3), normal(3, 2), normal(2), expected=lambda x, w, b: x @ w + b, label="empty")
+case(einstein_sum, normal(2, 3), normal(3, 4), inputs=("ij", "jk"), output="ik", expected=lambda a, b, **_: a @ b)
+case(einstein_sum, normal(2, 3), inputs=("ij",), output="", expected=lambda a, **_: a.sum(), label="sum of all")
+
+
+def einsum(*arrays: Any, subscripts: str) -> Any:
+    return mg.einsum(subscripts, *arrays)
+
+
+def summed(subscripts: str, *arrays: np.ndarray) -> None:
+    case(
+        einsum,
+        *arrays,
+        subscripts=subscripts,
+        label=subscripts,
+        expected=lambda *arrays, subscripts: np.einsum(subscripts, *arrays),
+    )
+
+
+summed("ij,jk->ik", normal(2, 3), normal(3, 4))
+summed("ij,jk", normal(2, 3), normal(3, 4))
+summed("ij->ji", normal(2, 3))
+summed("ij->j", normal(2, 3))
+summed("ij,kj,jl->kil", normal(2, 3), normal(2, 3), normal(3, 2))
+summed("ii", normal(3, 3))
+summed("ii->i", normal(3, 3))
+summed("iij,j->i", normal(3, 3, 2), normal(2))
+summed("...ij,jk->...ik", normal(2, 2, 3), normal(3, 2))
+summed("...i,...i", normal(2, 1, 3), normal(4, 3))
+summed("i,j->ij", normal(2), normal(0))
+summed("ij,ij->", normal(2, 3), normal(2, 3))

@@ -1,0 +1,227 @@
+"""What holds for every operation: its values, its gradients of both orders and in both modes, dtypes, layouts, and memory."""
+
+import numpy as np
+import pytest
+from ops.cases import CASES, Case, package_primitives
+
+import minigen as mg
+from minigen import engine, ops
+from minigen.backend import to_device
+from minigen.testing import gradcheck
+
+CREATION = {"arange", "full", "linspace", "ones", "tensor", "zeros"}
+
+over_cases = pytest.mark.parametrize("case", CASES, ids=str)
+over_differentiable_cases = pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
+
+
+def leaves(arrays):
+    return [mg.Tensor(array, requires_grad=True) for array in arrays]
+
+
+def cotangents_of(outputs):
+    rng = np.random.default_rng(1)
+    return [np.asarray(rng.standard_normal(y.shape)).astype(y.dtype) for y in outputs]
+
+
+def gradients(case: Case, floats, create_graph=False):
+    """The gradients of every float argument for random cotangents, as Tensors; not of one that no gradient reaches."""
+    x = leaves(floats)
+    y = case.outputs(x)
+    return [g for g in mg.grad(y, x, cotangents_of(y), create_graph=create_graph, allow_unused=True) if g is not None]
+
+
+def assert_close(obtained, expected, bound, what):
+    """The largest error stays within `bound` times the largest magnitude, or times 1 where all is smaller."""
+    assert obtained.shape == expected.shape, f"{what}: shape {obtained.shape}, expected {expected.shape}"
+    if expected.dtype == bool:
+        obtained, expected = obtained.astype(int), expected.astype(int)
+    error = np.max(np.abs(obtained - expected), initial=0.0)
+    scale = np.max(np.abs(expected), initial=1.0)
+    assert error <= bound * scale, f"{what}: error {error:.3g}, magnitude {scale:.3g}"
+
+
+# ------------------------------------------------------------------------------------------------------ the list itself
+
+
+def test_every_primitive_has_a_case():
+    assert not set(package_primitives()) - {case.name for case in CASES}
+
+
+def test_every_public_operation_has_a_case():
+    assert not set(ops.__all__) - CREATION - {case.name for case in CASES}
+
+
+def test_every_differentiable_primitive_has_a_differentiable_case():
+    flows = {case.name for case in CASES if case.differentiable}
+    assert not {name for name, p in package_primitives().items() if any(p.vjps.values())} - flows
+
+
+# ------------------------------------------------------------------------------------------------------ values and gradients
+
+
+@over_cases
+def test_values_are_those_of_numpy_and_scipy(case: Case):
+    expected = case.expected(*case.arguments, **case.keywords)
+    expected = expected if isinstance(expected, list) else [expected]
+    for obtained, wanted in zip(case.outputs(case.floats), expected, strict=True):
+        wanted = np.asarray(wanted)
+        assert obtained.dtype == wanted.dtype
+        assert_close(obtained, wanted, 1e-13, str(case))
+
+
+@over_differentiable_cases
+def test_gradients_of_order_one_and_two(case: Case):
+    gradcheck(lambda *x: case.outputs(x), case.floats, name=str(case))
+
+
+@over_differentiable_cases
+def test_recorded_gradients_equal_unrecorded_ones(case: Case):
+    plain = gradients(case, case.floats)
+    recorded = gradients(case, case.floats, create_graph=True)
+    for a, b in zip(plain, recorded, strict=True):
+        assert not a.requires_grad
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-15, atol=0)
+
+
+@over_differentiable_cases
+def test_a_recorded_gradient_is_connected_to_all_that_it_depends_on(case: Case):
+    for i in range(len(case.floats)):
+        moved = [x + 1e-3 * (i == j) for j, x in enumerate(case.floats)]
+        x = leaves(case.floats)
+        y = case.outputs(x)
+        recorded = [g for g in mg.grad(y, x, cotangents_of(y), create_graph=True, allow_unused=True) if g is not None]
+        for g, g_moved in zip(recorded, gradients(case, moved), strict=True):
+            if not np.array_equal(g.data, g_moved.data):
+                assert g.requires_grad
+                assert mg.grad(g, x[i], np.ones(g.shape), retain_graph=True, allow_unused=True) is not None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.differentiable], ids=str)
+def test_where_no_gradient_flows_the_output_is_a_constant(case: Case):
+    assert not any(y.requires_grad for y in case.outputs(leaves(case.floats)))
+
+
+# ------------------------------------------------------------------------------------------------------ arrays
+
+
+@over_cases
+def test_arrays_in_arrays_out(case: Case):
+    for output in case.outputs(case.floats):
+        assert type(output) is np.ndarray
+
+
+@over_cases
+def test_tensors_hold_arrays(case: Case):
+    for output in case.outputs([mg.Tensor(x) for x in case.floats]):
+        assert type(output) is mg.Tensor
+        assert type(output.data) is np.ndarray
+    if case.differentiable:
+        for create_graph in (False, True):
+            assert all(type(g.data) is np.ndarray for g in gradients(case, case.floats, create_graph))
+
+
+# astype changes the dtype because it is asked to; and as in NumPy, float32 to the power of an array of integers is float64.
+WIDENING = {"astype", "power-integer exponents in an array"}
+KEEPING_FLOAT32 = [case for case in CASES if case.differentiable and str(case) not in WIDENING]
+
+
+@pytest.mark.parametrize("case", KEEPING_FLOAT32, ids=str)
+def test_float32_is_not_widened(case: Case, monkeypatch):
+    fitted = engine._fitted
+
+    def watched(cotangent, node, position, parent):
+        assert cotangent.dtype == np.float32, f"the vjp of {node.primitive.name} widened its cotangent"
+        return fitted(cotangent, node, position, parent)
+
+    monkeypatch.setattr(engine, "_fitted", watched)
+    x = leaves([x.astype("float32") for x in case.floats])
+    y = case.outputs(x)
+    assert all(output.dtype == np.float32 for output in y)
+    first = [g for g in mg.grad(y, x, cotangents_of(y), create_graph=True, allow_unused=True) if g is not None]
+    assert all(g.dtype == np.float32 for g in first)
+    connected = [g for g in first if g.requires_grad]
+    if connected:
+        second = mg.grad(connected, x, cotangents_of(connected), allow_unused=True)
+        assert all(g is None or g.dtype == np.float32 for g in second)
+
+
+def transposed(x):
+    """The same values, the last axis farthest apart in memory."""
+    return np.asfortranarray(x)
+
+
+def reversed_in_memory(x):
+    return np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x
+
+
+def spread_in_memory(x):
+    """Every other element of a larger array."""
+    if x.ndim == 0:
+        return x
+    larger = np.full(tuple(2 * n for n in x.shape), np.nan, x.dtype)
+    view = larger[(slice(None, None, 2),) * x.ndim]
+    view[...] = x
+    return view
+
+
+def broadcast(x):
+    """One slice, repeated without being copied."""
+    return np.broadcast_to(x[:1], x.shape) if x.ndim else x
+
+
+@over_differentiable_cases
+def test_memory_layout_makes_no_difference(case: Case):
+    for dtype in ("float32", "float64"):
+        bound = 16 * np.finfo(dtype).eps  # sums may run in another order
+        for layout in (transposed, reversed_in_memory, spread_in_memory, broadcast):
+            strided = [layout(x.astype(dtype)) for x in case.floats]
+            contiguous = [np.array(x, order="C") for x in strided]
+            what = f"{case}, {layout.__name__} {dtype}"
+            for a, b in zip(case.outputs(strided), case.outputs(contiguous), strict=True):
+                assert_close(a, b, bound, f"{what}, output")
+            for a, b in zip(gradients(case, strided), gradients(case, contiguous), strict=True):
+                assert_close(a.data, b.data, bound, f"{what}, gradient")
+
+
+@over_cases
+def test_inputs_are_never_written_to(case: Case):
+    for argument in case.arguments:
+        if isinstance(argument, np.ndarray):
+            argument.flags.writeable = False
+    try:
+        x = leaves(case.floats)
+        y = case.outputs(x)
+        if case.differentiable:
+            cotangents = cotangents_of(y)
+            for cotangent in cotangents:
+                cotangent.flags.writeable = False
+            mg.grad(y, x, cotangents, retain_graph=True, allow_unused=True)
+            mg.grad(y, x, cotangents, create_graph=True, allow_unused=True)
+    finally:
+        for argument in case.arguments:
+            if isinstance(argument, np.ndarray):
+                argument.flags.writeable = True
+
+
+# ------------------------------------------------------------------------------------------------------ float32 kernels
+
+
+@over_differentiable_cases
+def test_float32_is_near_float64(case: Case, device):
+    """Within 32 roundings of the largest magnitude, forward and backward; on the device that --device names."""
+    bound = 32 * 2.0**-24
+    single = [x.astype("float32") for x in case.floats]
+    exact = [x.astype("float64") for x in single]
+    x, x64 = leaves([to_device(x, device) for x in single]), leaves(exact)
+    y, y64 = case.on(device).outputs(x), case.outputs(x64)
+    for a, b in zip(y, y64, strict=True):
+        assert_close(to_device(a.data, "cpu"), b.data, bound, f"{case}, output")
+    cotangents = cotangents_of(y64)
+    there = [to_device(c.astype("float32"), output.device) for c, output in zip(cotangents, y, strict=True)]
+    obtained = mg.grad(y, x, there, allow_unused=True)
+    expected = mg.grad(y64, x64, [c.astype("float32") for c in cotangents], allow_unused=True)
+    for a, b in zip(obtained, expected, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert_close(to_device(a.data, "cpu"), b.data, bound, f"{case}, gradient")

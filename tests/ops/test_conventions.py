@@ -1,0 +1,355 @@
+"""What the operations do where mathematics leaves it open: at kinks, at ties, at zeros, at infinity, and with integers."""
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.ops.index import index
+
+DTYPES = ["float32", "float64"]
+
+
+def leaf(values, dtype="float64"):
+    return mg.Tensor(np.array(values, dtype), requires_grad=True)
+
+
+def slope(function, values, dtype="float64"):
+    """The gradient of the sum of function(x)."""
+    x = leaf(values, dtype)
+    return mg.grad(mg.sum(function(x)), x).data
+
+
+def curvature(function, values, dtype="float64"):
+    """The derivative of the sum of the slopes: row sums of the Hessian; all zeros where the slope is constant."""
+    x = leaf(values, dtype)
+    first = mg.grad(mg.sum(function(x)), x, create_graph=True)
+    if not first.requires_grad:
+        return np.zeros_like(x.data)
+    second = mg.grad(mg.sum(first), x, allow_unused=True)
+    return np.zeros_like(x.data) if second is None else second.data
+
+
+# ------------------------------------------------------------------------------------------------------ kinks at zero
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("function", "at_zero"),
+    [
+        (mg.abs, 0.0),
+        (mg.relu, 0.0),
+        (mg.leaky_relu, 0.01),
+        (lambda x: mg.leaky_relu(x, slope=0.2), 0.2),
+        (mg.elu, 1.0),
+        (lambda x: mg.elu(x, alpha=0.5), 0.5),
+    ],
+    ids=["abs", "relu", "leaky_relu", "leaky_relu slope=0.2", "elu", "elu alpha=0.5"],
+)
+def test_slope_at_zero(function, at_zero, dtype):
+    np.testing.assert_allclose(slope(function, [0.0, -0.0], dtype), at_zero, rtol=1e-6)
+    assert np.isfinite(curvature(function, [0.0, -0.0], dtype)).all()
+
+
+def test_sign_of_zero_is_zero():
+    np.testing.assert_array_equal(mg.sign(np.array([-2.0, 0.0, 3.0])), [-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [None, 0])
+def test_norm_at_zero_has_gradients_zero_of_both_orders(axis, dtype):
+    norm = lambda x: mg.norm(x, axis=axis)
+    np.testing.assert_array_equal(slope(norm, [0.0, 0.0], dtype), [0.0, 0.0])
+    np.testing.assert_array_equal(curvature(norm, [0.0, 0.0], dtype), [0.0, 0.0])
+    penalty = lambda x: (mg.norm(x, axis=axis) - 1.0) ** 2.0  # of a gradient, in a Wasserstein critic
+    np.testing.assert_array_equal(slope(penalty, [0.0, 0.0], dtype), [0.0, 0.0])
+
+
+def test_norm_of_zero_beside_others():
+    x = [[3.0, 4.0], [0.0, 0.0]]
+    np.testing.assert_allclose(slope(lambda x: mg.norm(x, axis=1), x), [[0.6, 0.8], [0.0, 0.0]])
+    assert np.isfinite(curvature(lambda x: mg.norm(x, axis=1), x)).all()
+
+
+def test_power_at_zero():
+    x = leaf([0.0, 0.0, 0.0, 2.0])
+    b = leaf([0.0, 1.0, 3.0, 0.0])
+    y = x**b
+    np.testing.assert_array_equal(y.data, [1.0, 0.0, 0.0, 1.0])
+    gx, gb = mg.grad(mg.sum(y), [x, b])
+    np.testing.assert_allclose(gx.data, [0.0, 1.0, 0.0, 0.0])
+    np.testing.assert_allclose(gb.data, [0.0, 0.0, 0.0, np.log(2.0)])
+
+
+@pytest.mark.parametrize(
+    ("exponent", "first", "second"),
+    [(0, 0.0, 0.0), (0.0, 0.0, 0.0), (1, 1.0, 0.0), (1.0, 1.0, 0.0), (2, 0.0, 2.0), (2.0, 0.0, 2.0), (3, 0.0, 0.0)],
+)
+def test_power_at_zero_with_a_number_as_exponent(exponent, first, second):
+    power = lambda x: x**exponent
+    assert slope(power, 0.0) == first
+    assert curvature(power, 0.0) == second
+
+
+def test_power_of_a_negative_number():
+    np.testing.assert_allclose(slope(lambda x: x**3, [-2.0]), [12.0])
+    np.testing.assert_allclose(slope(lambda x: x ** (-2), [-2.0]), [0.25])
+
+
+def test_slope_of_the_square_root_at_zero_is_infinite():
+    with np.errstate(divide="ignore"):
+        assert slope(mg.sqrt, 0.0) == np.inf
+
+
+# ------------------------------------------------------------------------------------------------------ ties and ends
+
+
+@pytest.mark.parametrize("function", [mg.maximum, mg.minimum])
+def test_equal_arguments_share_the_gradient_by_halves(function):
+    a, b = leaf([1.0, 2.0, 3.0]), leaf([1.0, 3.0, 2.0])
+    ga, gb = mg.grad(mg.sum(function(a, b)), [a, b])
+    assert (ga.data[0], gb.data[0]) == (0.5, 0.5)
+    np.testing.assert_array_equal(ga.data + gb.data, 1.0)
+    assert slope(lambda x: function(x, 1.0), 1.0) == 0.5
+    assert slope(lambda x: function(x, x), 1.0) == 1.0
+
+
+@pytest.mark.parametrize("function", [mg.max, mg.min])
+def test_tied_extrema_share_the_gradient_equally(function):
+    sign = 1.0 if function is mg.max else -1.0
+    np.testing.assert_allclose(slope(function, sign * np.array([2.0, 1.0, 2.0, 2.0])), [1 / 3, 0.0, 1 / 3, 1 / 3])
+    rows = sign * np.array([[2.0, 2.0], [1.0, 3.0]])
+    np.testing.assert_allclose(slope(lambda x: function(x, axis=1), rows), [[0.5, 0.5], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize("keywords", [{"low": -1.0, "high": 1.0}, {"low": -1.0}, {"high": 1.0}], ids=str)
+def test_clip_passes_the_gradient_at_its_ends(keywords):
+    values = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    inside = (values >= keywords.get("low", -np.inf)) & (values <= keywords.get("high", np.inf))
+    np.testing.assert_array_equal(slope(lambda x: mg.clip(x, **keywords), values), inside.astype(float))
+
+
+def test_argmax_is_the_first_of_equals():
+    assert mg.argmax(np.array([1.0, 3.0, 3.0])) == 1
+
+
+def test_where_gives_the_branch_not_taken_exactly_zero():
+    mask = np.array([True, False])
+    np.testing.assert_array_equal(slope(lambda x: mg.where(mask, x, 0.0), [1.0, 2.0]), [1.0, 0.0])
+    guarded = lambda x: mg.where(x > 0.0, mg.log(mg.where(x > 0.0, x, 1.0)), 0.0)
+    np.testing.assert_array_equal(slope(guarded, [2.0, 0.0, -1.0]), [0.5, 0.0, 0.0])
+
+
+# ------------------------------------------------------------------------------------------------------ zeros and infinities
+
+
+@pytest.mark.parametrize(
+    ("values", "first", "row_sums"),
+    [
+        ([2.0, 3.0, 4.0], [12.0, 8.0, 6.0], [7.0, 6.0, 5.0]),
+        ([0.0, 3.0, 4.0], [12.0, 0.0, 0.0], [7.0, 4.0, 3.0]),
+        ([0.0, 0.0, 4.0], [0.0, 0.0, 0.0], [4.0, 4.0, 0.0]),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_prod_with_zeros(values, first, row_sums):
+    """d/dx_i = product of the others; the Hessian's entry i, j is the product of the others than i and j."""
+    np.testing.assert_array_equal(slope(mg.prod, values), first)
+    np.testing.assert_array_equal(curvature(mg.prod, values), row_sums)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logsumexp_of_minus_infinities(dtype):
+    x = [[-np.inf, -np.inf], [-np.inf, 1.0]]
+    logsumexp = lambda x: mg.logsumexp(x, axis=1)
+    np.testing.assert_array_equal(logsumexp(np.array(x, dtype)), [-np.inf, 1.0])
+    cotangents = np.array([1.0, 1.0], dtype)
+    leaves = leaf(x, dtype)
+    g = mg.grad(logsumexp(leaves), leaves, cotangents, create_graph=True)
+    np.testing.assert_array_equal(g.data, [[0.0, 0.0], [0.0, 1.0]])
+    np.testing.assert_array_equal(mg.grad(g, leaves, np.ones((2, 2), dtype)).data, np.zeros((2, 2)))
+
+
+def test_logsumexp_and_softmax_do_not_overflow():
+    x = np.array([1e4, 1e4, -1e4])
+    assert mg.logsumexp(x) == 1e4 + np.log(2.0)
+    np.testing.assert_array_equal(mg.softmax(x), [0.5, 0.5, 0.0])
+    np.testing.assert_allclose(mg.log_softmax(x), [-np.log(2.0), -np.log(2.0), -2e4 - np.log(2.0)])
+    for function in (mg.logsumexp, mg.softmax, mg.log_softmax):
+        assert np.isfinite(slope(function, x)).all()
+        assert np.isfinite(curvature(function, x)).all()
+
+
+SATURATING = {
+    "tanh": (mg.tanh, -1.0, 1.0, 0.0, 0.0),
+    "sigmoid": (mg.sigmoid, 0.0, 1.0, 0.0, 0.0),
+    "softplus": (mg.softplus, 0.0, 1e4, 0.0, 1.0),
+    "silu": (mg.silu, 0.0, 1e4, 0.0, 1.0),
+    "gelu": (mg.gelu, 0.0, 1e4, 0.0, 1.0),
+    "gelu tanh": (lambda x: mg.gelu(x, form="tanh"), 0.0, 1e4, 0.0, 1.0),
+    "erf": (mg.erf, -1.0, 1.0, 0.0, 0.0),
+    "elu": (mg.elu, -1.0, 1e4, 0.0, 1.0),
+    "relu": (mg.relu, 0.0, 1e4, 0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SATURATING)
+def test_far_from_zero_values_and_gradients_are_at_their_limits(name, dtype):
+    function, low, high, slope_low, slope_high = SATURATING[name]
+    x = [-1e4, 1e4]
+    np.testing.assert_array_equal(function(np.array(x, dtype)), [low, high])
+    np.testing.assert_array_equal(slope(function, x, dtype), [slope_low, slope_high])
+    np.testing.assert_array_equal(curvature(function, x, dtype), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("function", [mg.expm1, mg.log1p, mg.tanh, mg.erf, mg.sin])
+def test_near_zero_small_numbers_keep_their_digits(function):
+    scale = 2 / np.sqrt(np.pi) if function is mg.erf else 1.0
+    for dtype in DTYPES:
+        np.testing.assert_allclose(
+            function(np.array(1e-12, dtype)),
+            scale * np.float64(np.array(1e-12, dtype)),
+            rtol=1e-6 if dtype == "float32" else 1e-11,
+        )
+
+
+def test_the_left_tail_of_gelu_and_sigmoid_keeps_its_digits():
+    """Phi(-6) = 9.87e-10 and sigmoid(-30) = 9.36e-14 would be lost in 1 - (1 - tail)."""
+    np.testing.assert_allclose(mg.gelu(np.array(-6.0)), -6.0 * 9.865876450376946e-10, rtol=1e-12)
+    np.testing.assert_allclose(mg.sigmoid(np.array(-30.0)), np.exp(-30.0), rtol=1e-12)
+    np.testing.assert_allclose(mg.softplus(np.array(-30.0)), np.exp(-30.0), rtol=1e-12)
+
+
+def test_nan_comes_through():
+    for function in (
+        mg.tanh,
+        mg.sigmoid,
+        mg.softplus,
+        mg.silu,
+        mg.gelu,
+        mg.erf,
+        mg.relu,
+        mg.leaky_relu,
+        mg.elu,
+        mg.exp,
+        mg.abs,
+        mg.max,
+        mg.norm,
+    ):
+        for dtype in DTYPES:
+            assert np.isnan(function(np.array([np.nan], dtype))).all()
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "var", "max", "min", "norm", "logsumexp"])
+def test_a_single_number_may_be_reduced_over_axis_0_as_in_numpy(name):
+    reduce, x = getattr(mg, name), np.array(2.0)
+    assert reduce(x, axis=0) == reduce(x)
+    assert slope(lambda x: reduce(x, axis=-1), x) == slope(reduce, x)
+
+
+# ------------------------------------------------------------------------------------------------------ indexing
+
+
+def test_an_element_read_twice_gets_the_sum_of_both_cotangents():
+    x = leaf([1.0, 2.0, 3.0])
+    mg.sum(x[np.array([0, 0, 2])] * np.array([1.0, 10.0, 100.0])).backward()
+    np.testing.assert_array_equal(x.grad.data, [11.0, 0.0, 100.0])
+
+
+def test_an_index_may_be_a_tensor_a_list_a_numpy_integer_or_empty():
+    x = leaf([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(x[mg.tensor([2, 0])].data, [3.0, 1.0])
+    np.testing.assert_array_equal(x[x > 1.5].data, [2.0, 3.0])
+    np.testing.assert_array_equal(x[[2, 0]].data, [3.0, 1.0])
+    np.testing.assert_array_equal(x[[True, False, True]].data, [1.0, 3.0])
+    assert x[np.int64(1)].item() == 2.0
+    assert x[[]].shape == (0,)
+    assert index(x.data, 1) == 2.0
+
+
+def test_scatter_add_sums_what_falls_on_one_place():
+    np.testing.assert_array_equal(
+        mg.scatter_add(np.zeros(3), np.array([0, 2, 2]), np.array([1.0, 2.0, 4.0]), axis=0), [1.0, 0.0, 6.0]
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ dtypes
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype"),
+    [
+        (lambda n: mg.add(n, n), "int64"),
+        (lambda n: mg.multiply(n, 2), "int64"),
+        (lambda n: mg.divide(n, n), "float64"),
+        (lambda n: mg.multiply(n, 0.5), "float64"),
+        (mg.negative, "int64"),
+        (mg.abs, "int64"),
+        (mg.sum, "int64"),
+        (mg.prod, "int64"),
+        (mg.max, "int64"),
+        (mg.mean, "float64"),
+        (mg.exp, "float64"),
+        (mg.argmax, "int64"),
+        (lambda n: mg.greater(n, 2), "bool"),
+        (lambda n: mg.where(n > 2, n, 0), "int64"),
+        (lambda n: mg.cumsum(n, axis=0), "int64"),
+        (lambda n: mg.reshape(n, shape=(3, 1)), "int64"),
+        (lambda n: mg.pad(n, width=((1, 1),)), "int64"),
+    ],
+)
+def test_integers_follow_numpys_promotion(function, dtype):
+    assert function(np.array([1, 2, 3])).dtype == dtype
+    assert function(mg.tensor([1, 2, 3])).dtype == dtype
+
+
+def test_numbers_become_float32_and_arrays_keep_their_dtype():
+    assert mg.tensor([1.0, 2.0]).dtype == np.float32
+    assert mg.tensor(1.5).dtype == np.float32
+    assert mg.tensor([1, 2]).dtype == np.int64
+    assert mg.tensor([True]).dtype == bool
+    assert mg.tensor(np.ones(2)).dtype == np.float64
+    assert mg.tensor(np.ones(2), dtype="float32").dtype == np.float32
+    for made in (mg.zeros(2), mg.ones((2, 1)), mg.full(2, 7.0), mg.arange(0.0, 1.0, 0.5), mg.linspace(0.0, 1.0, 3)):
+        assert made.dtype == np.float32
+    assert mg.arange(3).dtype == np.int64
+
+
+def test_tensor_copies_its_data():
+    values = np.ones(2)
+    x = mg.tensor(values)
+    y = mg.tensor(x, requires_grad=True, name="y")
+    values[0] = 7.0
+    np.testing.assert_array_equal(x.data, [1.0, 1.0])
+    assert not np.shares_memory(x.data, y.data)
+    assert (y.requires_grad, y.name) == (True, "y")
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (lambda: mg.zeros((2, 3)), np.zeros((2, 3))),
+        (lambda: mg.ones(2), np.ones(2)),
+        (lambda: mg.full((1, 2), 7.0), np.full((1, 2), 7.0)),
+        (lambda: mg.arange(2, 8, 3), np.array([2, 5])),
+        (lambda: mg.linspace(-1.0, 1.0, 5), np.linspace(-1, 1, 5)),
+    ],
+)
+def test_creation(made, expected):
+    np.testing.assert_array_equal(made().data, expected)
+    assert not made().requires_grad
+
+
+def test_astype_gives_the_gradient_back_in_the_old_dtype():
+    x = leaf([1.0, 2.0], "float32")
+    g = mg.grad(mg.sum(mg.astype(x, dtype="float64") * np.array([1.0, 2.0])), x)
+    assert g.dtype == np.float32
+    np.testing.assert_array_equal(g.data, [1.0, 2.0])
+    assert mg.astype(x.data, dtype="float32") is x.data
+
+
+def test_einsum_reads_a_repeated_letter_as_the_diagonal():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    trace = mg.einsum("ii", x)
+    assert trace.item() == 5.0
+    np.testing.assert_array_equal(mg.grad(trace, x).data, np.eye(2))

@@ -1,0 +1,287 @@
+"""Bad input is answered by name: the operation, what it got, and what would be right."""
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.ops.index import index
+
+
+def leaf(*shape):
+    return mg.Tensor(np.ones(shape), requires_grad=True)
+
+
+x, w = leaf(2, 3), leaf(2, 4)
+freed = mg.sum(x)
+freed.backward()
+
+# call, exception, what its message says
+BAD_CALLS = {
+    # shapes
+    "add": (lambda: x + w, ValueError, r"add: .*broadcast.*; got a \(2, 3\) float64, b \(2, 4\) float64"),
+    "multiply raw arrays": (
+        lambda: mg.multiply(x.data, w.data),
+        ValueError,
+        r"multiply: .*a \(2, 3\) float64, b \(2, 4\)",
+    ),
+    "where": (
+        lambda: mg.where(x > 0, x, w),
+        ValueError,
+        r"where: .*condition \(2, 3\) bool, a \(2, 3\) float64, b \(2, 4\)",
+    ),
+    "matmul": (lambda: x @ w, ValueError, r"matmul: a \(2, 3\) ends in 3, but b \(2, 4\) expects 2"),
+    "matmul stacks": (
+        lambda: leaf(2, 3, 4) @ leaf(3, 4, 5),
+        ValueError,
+        r"matrix_product: .*a \(2, 3, 4\) float64, b \(3, 4, 5\)",
+    ),
+    "matmul scalar": (lambda: mg.matmul(x, leaf()), ValueError, r"matmul: .*b \(\) .*use \* for scalars"),
+    "matmul number": (lambda: x @ 2.0, (TypeError, ValueError), r"matmul: .*use \* for scalars"),
+    "linear features": (
+        lambda: mg.linear(x, w),
+        ValueError,
+        r"linear: x \(2, 3\) has 3 features, \(\.\.\., in\), but weight \(in, out\) = \(2, 4\) expects 2",
+    ),
+    "linear bias": (
+        lambda: mg.linear(x, leaf(3, 4), leaf(3)),
+        ValueError,
+        r"linear: bias \(out,\) = \(3,\) does not fit weight \(in, out\) = \(3, 4\)",
+    ),
+    "reshape": (
+        lambda: x.reshape(4, 2),
+        ValueError,
+        r"reshape: cannot reshape .*; got x \(2, 3\) float64, shape = \(4, 2\)",
+    ),
+    "broadcast_to": (
+        lambda: mg.broadcast_to(x, shape=(2, 4)),
+        ValueError,
+        r"broadcast_to: .*x \(2, 3\) float64, shape = \(2, 4\)",
+    ),
+    "concatenate": (
+        lambda: mg.concatenate([x, w]),
+        ValueError,
+        r"(join|concatenate): .*arrays\[0\] \(2, 3\) float64, arrays\[1\] \(2, 4\) float64",
+    ),
+    "concatenate nothing": (lambda: mg.concatenate([]), ValueError, "(join|concatenate): .*at least one array"),
+    "stack": (lambda: mg.stack([x, w]), ValueError, r"(join|stack): .*\(1, 2, 3\).*\(1, 2, 4\)"),
+    "split": (lambda: mg.split(x, 2, axis=1), ValueError, "split: axis 1 of length 3 has no 2 equal parts"),
+    "split in none": (lambda: mg.split(x, 0), ValueError, "split: axis 0 of length 2 has no 0 equal parts"),
+    "squeeze": (lambda: mg.squeeze(x, axis=1), ValueError, r"squeeze: axis 1 of shape \(2, 3\) does not have length 1"),
+    "pad": (
+        lambda: mg.pad(x, width=((1, 1),)),
+        ValueError,
+        r"pad: width \(\(1, 1\),\) has 1 pairs for the 2 axes of shape \(2, 3\)",
+    ),
+    "gather": (
+        lambda: mg.gather(x, np.array([0, 1]), axis=1),
+        ValueError,
+        r"gather: indices of shape \(2,\) must agree with \(2, 3\) except along axis 1",
+    ),
+    "scatter_add": (
+        lambda: mg.scatter_add(x, np.array([[0]]), leaf(2), axis=0),
+        ValueError,
+        r"scatter_add: values have shape \(2,\), indices \(1, 1\)",
+    ),
+    "moveaxis": (
+        lambda: mg.moveaxis(x, (0, 1), 0),
+        ValueError,
+        r"moveaxis: 2 source axes \(0, 1\) for 1 destinations 0",
+    ),
+    "var": (lambda: mg.var(leaf(1), correction=1), ValueError, "var: .*correction"),
+    "max of nothing": (lambda: mg.max(leaf(0)), ValueError, r"max: .*x \(0,\) float64"),
+    # axes
+    "sum": (
+        lambda: x.sum(axis=2),
+        (ValueError, IndexError),
+        r"sum: axis 2 is out of bounds .*; got x \(2, 3\) float64, axis = 2",
+    ),
+    "mean": (lambda: mg.mean(x, axis=(0, 0)), ValueError, r"mean: .*x \(2, 3\) float64, axis = \(0, 0\)"),
+    "prod": (lambda: mg.prod(x, axis=5), (ValueError, IndexError), "prod: .*axis"),
+    "softmax": (lambda: mg.softmax(x, axis=-3), (ValueError, IndexError), r"softmax: .*axis = -3"),
+    "cumsum": (lambda: mg.cumsum(x, axis=2), (ValueError, IndexError), r"cumsum: .*axis = 2"),
+    "flip": (lambda: mg.flip(x, axis=2), (ValueError, IndexError), r"flip: .*axis = 2"),
+    "transpose": (lambda: mg.transpose(x, axes=(0, 0)), ValueError, r"transpose: repeated axis.*axes = \(0, 0\)"),
+    "expand_dims": (
+        lambda: mg.expand_dims(x, 3),
+        ValueError,
+        "expand_dims: axis 3 must name distinct axes from -3 to 2",
+    ),
+    "repeat": (lambda: mg.repeat(x, 2, axis=2), ValueError, "repeat: axis 2 must name distinct axes from -2 to 1"),
+    "concatenate axis": (
+        lambda: mg.concatenate([x, x], axis=2),
+        (ValueError, IndexError),
+        r"(join|concatenate): .*axis = 2",
+    ),
+    "gather axis": (
+        lambda: mg.gather(x, np.zeros((2, 3), int), axis=2),
+        ValueError,
+        r"gather: axis 2 is out of range for shape \(2, 3\)",
+    ),
+    # lists, strings, positions and names
+    "list": (
+        lambda: mg.exp([1.0, 2.0]),
+        TypeError,
+        r"exp: an argument is a list; expected a Tensor, an array or a number \(mg\.tensor makes one of lists\)",
+    ),
+    "list beside a Tensor": (lambda: x * [1.0, 2.0, 3.0], TypeError, "multiply: an argument is a list"),
+    "list to a reduction": (lambda: mg.sum([1.0, 2.0]), TypeError, "sum: an argument is a list"),
+    "list to var": (lambda: mg.var([1.0, 2.0]), TypeError, "var: .*list"),
+    "list to prod": (lambda: mg.prod([1.0, 2.0]), TypeError, "prod: .*list"),
+    "list to matmul": (lambda: mg.matmul([[1.0]], x), TypeError, "matmul: .*list"),
+    "list to linear": (lambda: mg.linear([[1.0]], w), TypeError, "linear: .*list"),
+    "list to einsum": (lambda: mg.einsum("i->", [1.0]), TypeError, "einsum: .*list"),
+    "list to moveaxis": (lambda: mg.moveaxis([1.0], 0, 0), TypeError, "moveaxis: .*list"),
+    "list to squeeze": (lambda: mg.squeeze([1.0]), TypeError, "squeeze: .*list"),
+    "list to split": (lambda: mg.split([1.0, 2.0], 2), TypeError, "split: .*list"),
+    "list to tile": (lambda: mg.tile([1.0, 2.0], (2,)), TypeError, "tile: .*list"),
+    "list to gather": (lambda: mg.gather([1.0], np.array([0]), axis=0), TypeError, "gather: .*list"),
+    "lists to stack": (lambda: mg.stack([[1.0], [2.0]]), TypeError, "stack: .*list"),
+    "lists to concatenate": (
+        lambda: mg.concatenate([[1.0], [2.0]]),
+        TypeError,
+        "(join|concatenate): an argument is a list",
+    ),
+    "string": (lambda: x + "1", TypeError, "add: an argument is a str"),
+    "None": (lambda: x + None, TypeError, r"add: .*b = None"),
+    "number to a reduction": (lambda: mg.sum(2.0), TypeError, r"sum: .*x = 2\.0"),
+    "number to reshape": (lambda: mg.reshape(2.0, shape=(1,)), TypeError, r"reshape: .*x = 2\.0"),
+    "array by keyword": (lambda: mg.exp(x=x), TypeError, "exp: .*position"),
+    "list as a Tensor": (lambda: mg.Tensor([1.0, 2.0], requires_grad=True), TypeError, "Tensor: .*list.*tensor"),
+    "ragged list": (
+        lambda: mg.tensor([[1.0], [2.0, 3.0]]),
+        (TypeError, ValueError),
+        "tensor: .*lists of equal lengths|inhomogeneous",
+    ),
+    "text as data": (
+        lambda: mg.tensor(["a"]),
+        TypeError,
+        "tensor: the data makes an array of .*; expected numbers in lists of equal lengths",
+    ),
+    "form of gelu": (
+        lambda: mg.gelu(x, form="erf"),
+        ValueError,
+        r"gelu: form 'erf' is unknown; it is one of \('exact', 'tanh'\)",
+    ),
+    "unknown keyword": (lambda: mg.softmax(x, dim=1), TypeError, "softmax: .*dim"),
+    # gradients
+    "integers": (
+        lambda: mg.tensor([1, 2], requires_grad=True),
+        TypeError,
+        r"a gradient needs floating-point values, not int64; .*x\.astype\('float32'\)",
+    ),
+    "booleans": (lambda: mg.Tensor(np.array([True]), requires_grad=True), TypeError, "not bool"),
+    "non-scalar": (
+        lambda: (x * 2.0).backward(),
+        RuntimeError,
+        r"backward: an output of shape \(2, 3\) needs a cotangent of that shape",
+    ),
+    "non-scalar grad": (
+        lambda: mg.grad(x * 2.0, x),
+        RuntimeError,
+        r"grad: an output of shape \(2, 3\) needs a cotangent",
+    ),
+    "cotangent": (
+        lambda: (x * 2.0).backward(np.ones(3)),
+        ValueError,
+        r"backward: the cotangent has shape \(3,\), its output \(2, 3\)",
+    ),
+    "too few cotangents": (
+        lambda: mg.grad([x * 2.0, x * 3.0], x, [np.ones((2, 3))]),
+        ValueError,
+        "grad: 1 cotangents? .*2 outputs",
+    ),
+    "constant": (
+        lambda: mg.sum(x.detach()).backward(),
+        RuntimeError,
+        "backward: output 0 requires no grad: it was computed from constants only",
+    ),
+    "constant input": (
+        lambda: mg.grad(mg.sum(x), [x, w.detach()]),
+        ValueError,
+        r"grad: inputs\[1\] of shape \(2, 4\) does not require grad",
+    ),
+    "unused": (
+        lambda: mg.grad(mg.sum(x), w),
+        ValueError,
+        r"grad: no output depends on inputs\[0\] of shape \(2, 4\); pass allow_unused=True",
+    ),
+    "freed": (lambda: freed.backward(), RuntimeError, "backward: the graph at sum was freed .*retain_graph=True"),
+    "backward inputs": (
+        lambda: mg.sum(x).backward(inputs=[x * 2.0]),
+        ValueError,
+        r"backward: inputs must be leaves .*minigen\.grad",
+    ),
+    "backward constant": (
+        lambda: mg.sum(x).backward(inputs=[x.detach()]),
+        ValueError,
+        "backward: inputs must be leaves that require grad",
+    ),
+    "grad of an array": (lambda: mg.grad(np.ones(2), x), TypeError, "grad: .*array|grad: .*Tensor"),
+    # indexing
+    "float index": (lambda: x[1.0], TypeError, "index: float is no index; expected integers, slices, None"),
+    "float array index": (lambda: x[np.array([1.0])], TypeError, "index: float64 is no index"),
+    "string index": (lambda: x["a"], TypeError, "index: str is no index"),
+    "index too large": (lambda: x[2], IndexError, r"take: index 2 is out of bounds .*x \(2, 3\) float64"),
+    "array index too large": (lambda: x[np.array([0, 2])], IndexError, r"take: index 2 is out of bounds"),
+    "too many indices": (lambda: x[0, 0, 0], IndexError, "take: too many indices"),
+    "mask of another shape": (lambda: x[np.ones((3, 2), bool)], IndexError, r"take: boolean index .*x \(2, 3\)"),
+    "gather too large": (
+        lambda: mg.gather(x, np.array([[3], [0]]), axis=1),
+        IndexError,
+        "take: index 3 is out of bounds",
+    ),
+    # Einstein sums
+    "einsum count": (
+        lambda: mg.einsum("ij,jk->ik", x),
+        ValueError,
+        "einsum: 'ij,jk->ik' describes 2 arrays, but 1 were given",
+    ),
+    "einsum axes": (
+        lambda: mg.einsum("ijk->i", x),
+        ValueError,
+        "einsum: 'ijk' in 'ijk->i' names 3 axes of an array that has 2",
+    ),
+    "einsum too few letters": (
+        lambda: mg.einsum("i->i", x),
+        ValueError,
+        "einsum: 'i' in 'i->i' names 1 axes of an array that has 2",
+    ),
+    "einsum lengths": (
+        lambda: mg.einsum("ij,ij->i", x, w),
+        ValueError,
+        r"einstein_sum: .*\(2, 3\) float64, .*\(2, 4\) float64",
+    ),
+    "einsum output": (lambda: mg.einsum("ij->ik", x), ValueError, "einstein_sum: .*'?k'?"),
+    "einsum output twice": (lambda: mg.einsum("ij->ii", x), ValueError, "einstein_sum: .*multiple times"),
+    "einsum ellipsis": (lambda: mg.einsum("...j->j", x), ValueError, r"einsum: .*'\.\.\.j->j'"),
+    # devices
+    "unknown device": (lambda: x.to("cuda"), ValueError, "device 'cuda' is unknown; the devices are 'cpu' and 'gpu'"),
+    "unknown device at creation": (lambda: mg.zeros(2, device="tpu"), ValueError, "device 'tpu' is unknown"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_a_bad_call_is_answered_by_name(name):
+    call, kind, message = BAD_CALLS[name]
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_the_same_words_for_tensors_and_for_raw_arrays():
+    messages = []
+    for a, b in ((x, w), (x.data, w.data)):
+        with pytest.raises(ValueError, match="divide") as caught:
+            mg.divide(a, b)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_an_error_of_numpy_stays_visible_as_the_cause():
+    with pytest.raises(ValueError, match="reshape") as caught:
+        mg.reshape(x, shape=(5,))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_index_of_a_list_of_floats_is_refused():
+    with pytest.raises(TypeError, match="index: float64 is no index"):
+        index(np.ones(3), [0.0, 1.0])

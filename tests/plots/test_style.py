@@ -1,0 +1,113 @@
+"""What holds of every picture: legible letters, labelled axes, nothing cut off, and no global state."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+import minigen as mg
+from minigen import plots
+from minigen.plots.style import FIXED, FREE
+
+x = np.linspace(-3.0, 3.0, 31)
+t = np.arange(1.0, 6.0)
+
+
+def _gan():
+    p, q = np.exp(-(x**2)), np.exp(-((x - 1) ** 2))
+    return plots.gan_densities(
+        x, p_data=p, p_generator=q, discriminator=p / (p + 2 * q), discriminator_label="D(x), no probability",
+        optimal=p / (p + q), latent=t, generated=t - 3, latent_dimension=8, title="title",
+    )  # fmt: skip
+
+
+def _training():
+    return plots.training_curves(
+        t, losses={"D": t, "G": 1 / t}, equilibrium={"D": 1.386, "G": 0.693}, wasserstein=1 / t, wasserstein_floor=0.1,
+        gradient_norm=1 / t, title="title",
+    )  # fmt: skip
+
+
+def _saturation():
+    return plots.saturation(
+        t, norms={"minimax": 1 / t, "non-saturating": t}, discriminator_on_fake=1 / t, title="title"
+    )
+
+
+def _estimators():
+    drawn = {"score function": np.outer(t, t), "reparameterized": np.outer(t, t) / 9}
+    return plots.estimator_spread(
+        t, estimates=drawn, exact=t, samples=t, deviations=dict.fromkeys(drawn, 1 / t), title="title"
+    )
+
+
+def _gaussian():
+    identity = np.eye(2)
+    return plots.gaussian_fit(
+        np.column_stack([t, t**2]), mean=[1, 1], covariance=identity, exact_mean=[0, 0], exact_covariance=identity,
+        history=1 / t, title="title",
+    )  # fmt: skip
+
+
+def _graph():
+    return plots.graph(mg.tanh(mg.tensor(1.0, requires_grad=True) * 2.0))
+
+
+PICTURES = [_gan, _training, _saturation, _estimators, _gaussian, _graph]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_letters_are_legible_and_none_is_cut_off(picture):
+    figure = picture()
+    figure.draw_without_rendering()
+    for text in figure.findobj(Text):
+        assert text.get_fontsize() >= 11, text
+    drawn, page = figure.get_tightbbox(), figure.bbox_inches
+    assert min(drawn.x0, drawn.y0) >= -1e-9
+    assert drawn.x1 <= page.x1 + 1e-9
+    assert drawn.y1 <= page.y1 + 1e-9
+
+
+@pytest.mark.parametrize("picture", PICTURES[:-1])
+def test_every_axis_with_ticks_has_a_label(picture):
+    figure = picture()
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            ticked = axis.get_visible() and any(
+                label.get_visible() and label.get_text() for label in axis.get_ticklabels()
+            )
+            assert axis.get_label_text() or not ticked
+
+
+@pytest.mark.parametrize("picture", PICTURES[:3])
+def test_legends_stand_above_their_panels(picture):
+    figure = picture()
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        if panel.get_legend():
+            assert panel.get_legend().get_window_extent().y0 >= panel.get_window_extent().y1
+
+
+def test_no_two_quantities_drawn_together_look_alike():
+    together = [FIXED["p_data"], FIXED["p_g"], FIXED["D"], FIXED["D*"], *FREE]
+    assert len({line.color for line in together}) == len(together)
+
+
+def test_settings_of_matplotlib_are_left_alone():
+    before = dict(matplotlib.rcParams)
+    for picture in PICTURES:
+        picture()
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_matplotlib_comes_with_the_first_picture_and_pyplot_never(tmp_path):
+    code = (
+        "import sys, minigen; assert 'matplotlib' not in sys.modules; from minigen import plots;"
+        f"plots.save(plots.graph(minigen.tensor(1.0, requires_grad=True)), {str(tmp_path / 'a.png')!r});"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,59 @@
+"""The pages' code runs: blocks marked python, from top to bottom, in one namespace to a page."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+from ops import cases
+
+from minigen.engine import Primitive
+from minigen.testing import gradcheck
+
+PAGES = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+
+
+@pytest.fixture(autouse=True)
+def registry_and_cases_as_before():
+    registry, count = dict(Primitive.registry), len(cases.CASES)
+    yield
+    Primitive.registry.clear()
+    Primitive.registry.update(registry)
+    del cases.CASES[count:]
+
+
+def run_page(page: Path) -> int:
+    """Run a page's blocks, those with prompts as doctests; return how many there were."""
+    text = page.read_text()
+    namespace = {"__name__": page.stem}
+    blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    for block in blocks:
+        code, line = block[1], text.count("\n", 0, block.start(1))
+        if code.startswith(">>>"):
+            test = doctest.DocTestParser().get_doctest(code, {}, page.name, str(page), line)
+            test.globs = namespace
+            runner = doctest.DebugRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+            try:
+                runner.run(test, clear_globs=False)
+            except doctest.DocTestFailure as failure:
+                lineno = line + failure.example.lineno + 1
+                pytest.fail(
+                    f"{page.name}:{lineno}: {failure.example.source}expected {failure.example.want}got {failure.got}"
+                )
+        else:
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+    return len(blocks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path):
+    run_page(page)
+
+
+def test_the_page_on_operations_adds_cases_that_pass():
+    count = len(cases.CASES)
+    assert run_page(next(page for page in PAGES if page.name == "add-an-op.md")) >= 8
+    added = cases.CASES[count:]
+    assert {case.name for case in added} == {"log_cosh", "log_cosh_backward"}
+    for case in added:
+        gradcheck(lambda *x, case=case: case.outputs(x), case.floats, name=str(case))

@@ -1,0 +1,235 @@
+"""The two loops: the order of algorithm 1, whose gradient is written where, repeatability; and the saturation experiment."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.data import Gaussian, density_batches, target
+from minigen.losses import ADVERSARIAL
+from minigen.models import mlp_gan
+from minigen.models.gaussian import Gaussian as GaussianModel
+from minigen.nn import Module, Parameter
+from minigen.optim import EMA, SGD, Adam
+from minigen.random import Generator
+from minigen.training import Run, fit_adversarial, fit_likelihood, train_discriminator_alone
+
+# ------------------------------------------------------------------------------------------------------ the order of calls
+
+
+class Scalar(Module):
+    def __init__(self):
+        self.w = Parameter(np.ones(1))
+
+
+class RecordingOptimizer(SGD):
+    """Writes its player's name and what it is told to do into a log."""
+
+    def __init__(self, player, name, log):
+        super().__init__(player, learning_rate=0.1)
+        self.name, self.log = name, log
+
+    def zero_grad(self):
+        self.log.append(f"{self.name}: zero_grad")
+        super().zero_grad()
+
+    def step(self):
+        has_gradient = all(p.grad is not None for p in self.arena.parameters.values())
+        self.log.append(f"{self.name}: step" if has_gradient else f"{self.name}: step without a gradient")
+        super().step()
+
+
+class RecordingAverage(EMA):
+    log: list
+
+    def update(self):
+        self.log.append("average")
+        super().update()
+
+
+class RecordingModel(Module):
+    """In place of a GAN: its losses depend on both players, and log what they were given."""
+
+    def __init__(self, log):
+        self.generator, self.discriminator, self.log = Scalar(), Scalar(), log
+
+    def loss(self, batch, rng):
+        self.log.append(f"loss of {batch}, rng {rng}")
+        loss = mg.sum(self.generator.w * self.discriminator.w)
+        return loss, {"likelihood": loss.detach()}
+
+    def discriminator_loss(self, real, rng):
+        self.log.append(f"D: loss of {real}, rng {rng}")
+        loss = mg.sum(self.generator.w.detach() * self.discriminator.w)
+        return loss, {"discriminator": loss.detach()}
+
+    def generator_loss(self, n, rng):
+        self.log.append(f"G: loss of {n}, rng {rng}")
+        for p in self.discriminator.parameters():
+            p.grad = None
+        loss = mg.sum(self.generator.w * self.discriminator.w)
+        return loss, {"generator": loss.detach()}
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_algorithm_1(k):
+    log = []
+    model = RecordingModel(log)
+    d, g = RecordingOptimizer(model.discriminator, "D", log), RecordingOptimizer(model.generator, "G", log)
+    average = RecordingAverage(g)
+    average.log = log
+    batches = ([i] * (i + 1) for i in itertools.count())  # batch i has i + 1 examples, all i
+    run = Run(steps=3, every=2, progress=False)
+    fit_adversarial(model, batches, d, g, run, rng="r", critic_steps=k, average=average)
+
+    expected, batch = [], itertools.count()
+    for _ in range(3):
+        for _ in range(k):
+            i = next(batch)
+            expected += ["D: zero_grad", f"D: loss of {[i] * (i + 1)}, rng r", "D: step"]
+        expected += ["G: zero_grad", f"G: loss of {i + 1}, rng r", "G: step", "average"]
+    assert log == expected
+    assert run.history.column("step") == [0, 2]
+    # After t rounds, with D's step first: |dG's loss / dw| = D's weight.
+    assert set(run.history.rows[0]) == {"step", "discriminator", "generator", "generator_gradient"}
+    assert run.history.rows[-1]["generator_gradient"] == abs(model.discriminator.w.item())
+
+
+def test_the_likelihood_loop():
+    log = []
+    model = RecordingModel(log)
+    optimizer = RecordingOptimizer(model, "theta", log)
+    average = RecordingAverage(optimizer)
+    average.log = log
+    run = Run(steps=2, every=1, progress=False)
+    fit_likelihood(model, iter("ab"), optimizer, run, rng="r", average=average)
+    assert log == [
+        line
+        for batch in "ab"
+        for line in ("theta: zero_grad", f"loss of {batch}, rng r", "theta: step", "average")
+    ]  # fmt: skip
+    # Both weights w fall from 1 to 1 - 0.1 w.
+    assert run.history.column("likelihood") == [1.0, pytest.approx(0.81, rel=1e-12)]
+
+
+def test_the_generators_step_writes_no_gradient_to_the_discriminator():
+    model = RecordingModel([])  # forgets D's gradient before G's loss
+    d, g = SGD(model.discriminator, learning_rate=0.1), SGD(model.generator, learning_rate=0.1)
+    fit_adversarial(model, itertools.repeat([0]), d, g, Run(steps=3, progress=False), rng=None)
+    assert model.discriminator.w.grad is None
+    assert model.generator.w.grad is not None
+
+
+def test_the_real_generators_step_leaves_the_discriminators_gradient():
+    training = adversarial_training(critic_steps=1)
+    kept = {}
+    gan = training["gan"]
+    loss_of = gan.generator_loss
+
+    def generator_loss(n, *, rng):
+        kept.update({name: p.grad.data.copy() for name, p in gan.discriminator.named_parameters().items()})
+        return loss_of(n, rng=rng)
+
+    gan.generator_loss = generator_loss
+    fit(training)
+    for name, p in gan.discriminator.named_parameters().items():
+        np.testing.assert_array_equal(p.grad.data, kept[name])
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_less_than_one_critic_step_is_refused(k):
+    model = RecordingModel([])
+    d, g = SGD(model.discriminator, learning_rate=0.1), SGD(model.generator, learning_rate=0.1)
+    with pytest.raises(ValueError, match=f"fit_adversarial: critic_steps = {k} must be at least 1"):
+        fit_adversarial(model, iter([]), d, g, Run(steps=1, progress=False), rng=None, critic_steps=k)
+
+
+# -------------------------------------------------------------------------------------------------------- repeatability
+
+
+def adversarial_training(seed=0, loss="nonsaturating", critic_steps=2):
+    rng = Generator(seed)
+    gan = mlp_gan(features=1, latent=2, width=16, rng=rng, loss=loss)
+    return {
+        "gan": gan,
+        "batches": map(mg.tensor, density_batches(target("mixture"), batch_size=32, rng=Generator(seed + 1))),
+        "optimizers": (Adam(gan.discriminator, learning_rate=1e-2), Adam(gan.generator, learning_rate=1e-2)),
+        "run": Run(steps=12, every=4, progress=False),
+        "settings": {"rng": rng, "critic_steps": critic_steps},
+    }
+
+
+def fit(training):
+    fit_adversarial(
+        training["gan"], training["batches"], *training["optimizers"], training["run"], **training["settings"]
+    )
+    weights = {name: array.tobytes() for name, array in training["gan"].state().items()}
+    return weights, training["run"].history.rows
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_one_seed_gives_one_result_bitwise(loss):
+    first = fit(adversarial_training(0, loss))
+    assert fit(adversarial_training(0, loss)) == first
+    assert fit(adversarial_training(1, loss)) != first
+
+
+def test_one_seed_gives_one_likelihood_fit_bitwise():
+    def result(seed):
+        model = GaussianModel(2)
+        data = Generator(seed)
+        batches = (data.normal((8, 2)) for _ in itertools.count())
+        run = Run(steps=10, every=3, progress=False)
+        fit_likelihood(model, batches, Adam(model, learning_rate=0.1), run, rng=Generator(0))
+        return {name: array.tobytes() for name, array in model.state().items()}, run.history.rows
+
+    assert result(0) == result(0) != result(1)
+
+
+# ------------------------------------------------------------------------------------------------- the saturation experiment
+
+
+def test_saturation():
+    rng = Generator(0)
+    gan = mlp_gan(features=1, latent=2, width=16, rng=rng)
+    before = {name: array.copy() for name, array in gan.generator.state().items()}
+    versions = [p.version for p in gan.generator.parameters()]
+    far = density_batches(Gaussian(mean=4.0, scale=0.5), batch_size=128, rng=Generator(1))
+    run = Run(steps=60, every=5, progress=False)
+    optimizer = Adam(gan.discriminator, learning_rate=1e-2)
+    train_discriminator_alone(gan, map(mg.tensor, far), optimizer, run, rng=rng)
+
+    for name, array in gan.generator.state().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert [p.version for p in gan.generator.parameters()] == versions
+    assert all(p.grad is None for p in gan.generator.parameters())
+
+    # The gradients with respect to a logit have sizes D(G(z)) and 1 - D(G(z)); where all logits are near each other, so is the ratio of
+    # the norms to D / (1 - D).
+    on_fake = np.array(run.history.column("discriminator_on_fake"))
+    ratio = np.array(run.history.column("minimax")) / np.array(run.history.column("nonsaturating"))
+    assert 0.4 < on_fake[0] < 0.6
+    assert on_fake[-1] < 0.02
+    by_rising_discriminator = np.argsort(on_fake)
+    assert (np.diff(ratio[by_rising_discriminator]) > 0).all()
+    np.testing.assert_allclose(ratio[0], on_fake[0] / (1 - on_fake[0]), rtol=0.2)
+    assert ratio[-1] < 0.05
+
+
+def test_the_recorded_norms_are_those_of_the_generators_losses():
+    for loss in ADVERSARIAL:
+        gan = mlp_gan(features=1, latent=2, width=16, rng=Generator(0), loss=loss)
+        twin = copy.deepcopy(gan)
+        optimizer = SGD(gan.discriminator, learning_rate=0.0)  # stands still
+        run = Run(steps=1, progress=False)
+        real = np.ones((8, 1), np.float32)
+        train_discriminator_alone(gan, itertools.repeat(real), optimizer, run, rng=Generator(5), losses=[loss])
+
+        rng = Generator(5)
+        rng.normal((8, 2))  # D's step drew its noise first
+        value, _ = twin.generator_loss(8, rng=rng)
+        value.backward(inputs=twin.generator.parameters())
+        norm = np.sqrt(sum((p.grad.data.astype(np.float64) ** 2).sum() for p in twin.generator.parameters()))
+        np.testing.assert_allclose(run.history.column(loss), [norm], rtol=1e-5)

@@ -1,0 +1,305 @@
+"""A run: which steps are due, what is recorded, what an interruption leaves, and a resumed run that cannot be told from an unbroken one."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigen as mg
+from minigen.data import Batches, density_batches, target
+from minigen.models import Gaussian, mlp_gan
+from minigen.optim import EMA, SGD, Adam, RMSProp, cosine
+from minigen.random import Generator
+from minigen.training import History, Run, fit_adversarial, fit_likelihood
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def handlers():
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+@pytest.fixture(autouse=True)
+def handlers_are_put_back():
+    before = handlers()
+    yield
+    assert handlers() == before
+
+
+def go_through(run, body):
+    for step in run:
+        body(step)
+
+
+def interrupt_in(step):
+    """Return the body of a loop in which Ctrl-C comes during that step."""
+    return lambda current: signal.raise_signal(signal.SIGINT) if current == step else None
+
+
+# --------------------------------------------------------------------------------------------------- steps and history
+
+
+@given(steps=st.integers(0, 40), every=st.integers(1, 50))
+def test_due_are_the_multiples_and_the_last(steps, every):
+    run = Run(steps=steps, every=every, progress=False)
+    taken = []
+    for step in run:
+        taken.append(step)
+        assert run.step == step
+        if run.is_due(step):
+            run.record(step, loss=0.5 * step)
+    assert taken == list(range(steps))
+    assert run.step == steps
+    due = sorted({*range(0, steps, every), *range(steps)[-1:]})
+    assert run.history.column("step") == due
+    assert run.history.column("loss") == [0.5 * step for step in due]
+
+
+def test_the_monitor_is_called_only_when_a_row_is_due():
+    calls = []
+
+    def monitor():
+        calls.append(run.step)
+        return {"distance": 10.0 * run.step}
+
+    run = Run(steps=5, every=2, monitor=monitor, progress=False)
+    for step in run:
+        if run.is_due(step):
+            run.record(step, loss=1.0)
+    assert calls == [0, 2, 4]
+    assert run.history.rows == [{"step": s, "loss": 1.0, "distance": 10.0 * s} for s in (0, 2, 4)]
+
+
+def test_a_history_may_have_gaps():
+    history = History()
+    history.record(0, loss=2.0)
+    history.record(5, loss=1.0, distance=0.5)
+    assert history.column("distance") == [0.5]
+    assert history.column("nothing") == []
+    copied = History()
+    copied.load_state(history.state())
+    copied.record(6, loss=0.0)
+    assert copied.rows[:2] == history.rows
+    assert len(history.rows) == 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_figure_that_is_not_finite_stops_the_run_by_name(value):
+    run = Run(steps=9, every=1, label="GAN", progress=False)
+    with pytest.raises(FloatingPointError, match=f"GAN: generator is {value} at step 3; lower the learning rate"):
+        go_through(run, lambda step: run.record(step, discriminator=1.0, generator=value if step == 3 else 0.0))
+    assert run.history.column("step") == [0, 1, 2]
+
+
+def test_a_monitors_figure_that_is_not_finite_stops_the_run_too():
+    run = Run(steps=2, every=1, monitor=lambda: {"distance": float("nan")}, progress=False)
+    with pytest.raises(FloatingPointError, match="distance is nan at step 0"):
+        go_through(run, lambda step: run.record(step, loss=1.0))
+
+
+def test_an_error_in_the_loop_leaves_no_handlers():
+    before = handlers()
+
+    def fail(step):
+        assert handlers() != before
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        go_through(Run(steps=3, progress=False), fail)
+    assert handlers() == before
+
+
+def test_breaking_off_leaves_no_handlers():
+    before = handlers()
+    for _ in Run(steps=3, progress=False):
+        break
+    assert handlers() == before
+
+
+@pytest.mark.parametrize(("steps", "every"), [(-1, 1), (5, 0)])
+def test_bad_counts_are_refused(steps, every):
+    with pytest.raises(ValueError, match=f"Run: steps = {steps} must be at least 0, and every = {every} at least 1"):
+        Run(steps=steps, every=every)
+
+
+def test_progress_is_shown_on_request(capsys):
+    for progress in (True, False):
+        run = Run(steps=2, label="Gaussian", progress=progress)
+        for step in run:
+            run.record(step, loss=0.25)
+        shown = capsys.readouterr().err
+        assert ("Gaussian: 100%" in shown and "loss=0.25" in shown) == progress
+
+
+# -------------------------------------------------------------------------------------------------------- interruption
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interruption_lets_the_step_end_saves_and_says_where(tmp_path, number):
+    rng, ended = Generator(7), []
+    path = tmp_path / "checkpoint.safetensors"
+    run = Run(steps=10, every=1, checkpoint=path, parts={"rng": rng}, progress=False)
+
+    def body(step):
+        if step == 3:
+            os.kill(os.getpid(), number)
+        rng.normal(4)  # the rest of the step
+        run.record(step, loss=1.0)
+        ended.append(step)
+
+    with pytest.raises(KeyboardInterrupt, match=rf"stopped after 4 of 10 steps; their state is in {path}"):
+        go_through(run, body)
+    assert ended == [0, 1, 2, 3]
+
+    other = Generator(0)
+    resumed = Run(steps=10, every=1, checkpoint=path, parts={"rng": other}, progress=False)
+    resumed.resume()
+    assert resumed.step == 4
+    assert other.state() == rng.state()
+    assert resumed.history.rows == run.history.rows
+    assert list(resumed) == [4, 5, 6, 7, 8, 9]
+
+
+def test_an_interruption_without_a_checkpoint():
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped after 1 of 10 steps$"):
+        go_through(Run(steps=10, progress=False), interrupt_in(0))
+
+
+def test_an_interruption_in_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt, match="stopped after 2 of 2 steps"):
+        go_through(Run(steps=2, progress=False), interrupt_in(1))
+
+
+def test_a_second_interruption_does_not_wait():
+    ended = []
+
+    def body(step):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        ended.append(step)
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        go_through(Run(steps=10, progress=False), body)
+    assert ended == []
+    assert "stopped after" not in str(raised.value)
+
+
+def test_a_run_works_in_another_thread(tmp_path):
+    taken = []
+    run = Run(steps=3, checkpoint=tmp_path / "checkpoint", progress=False)
+    thread = threading.Thread(target=lambda: taken.extend(run))
+    thread.start()
+    thread.join()
+    assert taken == [0, 1, 2]
+    assert (tmp_path / "checkpoint").is_file()
+
+
+def test_a_run_without_a_checkpoint_cannot_resume():
+    with pytest.raises(ValueError, match="this run has no checkpoint to resume from"):
+        Run(steps=1).resume()
+
+
+# ----------------------------------------------------------------------------------------------------- resumed, bitwise
+
+
+def interrupted_at(step, batches):
+    """Yield the batches; the one of that step comes with Ctrl-C."""
+    for i, batch in enumerate(batches):
+        if i == step:
+            signal.raise_signal(signal.SIGINT)
+        yield batch
+
+
+class LikelihoodTraining:
+    STEPS, EVERY = 23, 4
+
+    def __init__(self, checkpoint, seed=0):
+        self.rng, self.data_rng = Generator(seed), Generator(seed + 100)
+        self.model = Gaussian(2)
+        self.optimizer = RMSProp(self.model, learning_rate=cosine(0.05, steps=self.STEPS))
+        self.average = EMA(self.optimizer, decay=0.9)
+        data = Generator(3).normal((20, 2), mean=2.0)
+        self.batches = Batches(data, batch_size=6, rng=self.data_rng)
+        parts = {name: getattr(self, name) for name in ("rng", "data_rng", "model", "optimizer", "average", "batches")}
+        self.run = Run(steps=self.STEPS, every=self.EVERY, checkpoint=checkpoint, parts=parts, progress=False)
+
+    def fit(self, batches):
+        fit_likelihood(self.model, batches, self.optimizer, self.run, rng=self.rng, average=self.average)
+
+
+class AdversarialTraining:
+    STEPS, EVERY = 17, 3
+
+    def __init__(self, checkpoint, seed=0):
+        self.rng, self.data_rng = Generator(seed), Generator(seed + 100)
+        self.model = mlp_gan(features=1, latent=2, width=8, rng=self.rng)
+        rate = cosine(1e-2, steps=self.STEPS)
+        self.critic_optimizer = Adam(self.model.discriminator, learning_rate=rate)
+        self.optimizer = SGD(self.model.generator, learning_rate=rate, momentum=0.9)
+        self.average = EMA(self.optimizer, decay=0.9)
+        self.batches = density_batches(target("mixture"), batch_size=16, rng=self.data_rng)
+        names = ("rng", "data_rng", "model", "critic_optimizer", "optimizer", "average")
+        parts = {name: getattr(self, name) for name in names}
+        self.run = Run(steps=self.STEPS, every=self.EVERY, checkpoint=checkpoint, parts=parts, progress=False)
+
+    def fit(self, batches):
+        fit_adversarial(
+            self.model,
+            map(mg.tensor, batches),
+            self.critic_optimizer,
+            self.optimizer,
+            self.run,
+            rng=self.rng,
+            critic_steps=2,
+            average=self.average,
+        )
+
+
+def everything(training):
+    """Return the states of all parts and of the run, with arrays as bytes, so that == is bitwise."""
+    return {
+        f"{name}.{key}": (value.tobytes(), value.shape) if hasattr(value, "shape") else value
+        for name, part in {**training.run.parts, "run": training.run}.items()
+        for key, value in part.state().items()
+    }
+
+
+@pytest.mark.parametrize("training", [LikelihoodTraining, AdversarialTraining])
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path, training):
+    unbroken = training(tmp_path / "unbroken")
+    unbroken.fit(unbroken.batches)
+    assert unbroken.run.step == unbroken.STEPS
+
+    path = tmp_path / "broken"
+    for stop in (5, 4):  # in batches: the run is broken twice
+        broken = training(path, seed=50)  # the checkpoint brings everything
+        if path.exists():
+            broken.run.resume()
+        else:
+            broken = training(path)
+        with pytest.raises(KeyboardInterrupt, match="stopped after"):
+            broken.fit(interrupted_at(stop, broken.batches))
+        assert 0 < broken.run.step < broken.STEPS
+    resumed = training(path, seed=60)
+    resumed.run.resume()
+    resumed.fit(resumed.batches)
+
+    assert everything(resumed) == everything(unbroken)
+    assert len(resumed.run.history.rows) == len(range(0, training.STEPS, training.EVERY)) + 1
+    with resumed.average.applied(), unbroken.average.applied():
+        for name, array in resumed.model.state().items():
+            np.testing.assert_array_equal(array, unbroken.model.state()[name])
+
+
+def test_a_checkpoint_is_written_when_the_run_ends(tmp_path):
+    training = LikelihoodTraining(tmp_path / "checkpoint")
+    training.fit(training.batches)
+    finished = LikelihoodTraining(tmp_path / "checkpoint", seed=9)
+    finished.run.resume()
+    assert everything(finished) == everything(training)
+    finished.fit(finished.batches)  # no step is left
+    assert everything(finished) == everything(training)
