@@ -119,7 +119,11 @@ def machine(threads: int) -> dict[str, Any]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        check=False,
     )
     try:
         import torch
@@ -131,7 +135,9 @@ def machine(threads: int) -> dict[str, Any]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "threads": threads,
-        "blas": [f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"],
+        "blas": [
+            f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"
+        ],
         "versions": versions() | {"torch": torch_version},
         "commit": commit.stdout.strip() or None,
         "date": time.strftime("%Y-%m-%d"),
@@ -142,11 +148,20 @@ def finish(rows: list[dict[str, Any]], options: argparse.Namespace, title: str) 
     """Print the rows as a table; write the JSON and the picture that were asked for."""
     columns = ["name", "minigen_ms", "torch_ms", "ratio", "peak_mb", "torch_peak_mb"]
     columns = [column for column in columns if any(column in row for row in rows)]
-    cells = [[f"{row.get(column, ''):.4g}" if isinstance(row.get(column), float) else str(row.get(column, "")) for column in columns] for row in rows]
+    cells = [
+        [
+            f"{row.get(column, ''):.4g}" if isinstance(row.get(column), float) else str(row.get(column, ""))
+            for column in columns
+        ]
+        for row in rows
+    ]
     widths = [max(len(line[i]) for line in [columns, *cells]) + 2 for i in range(len(columns))]
     print(title)
     for line in [columns, *cells]:
-        print(line[0].ljust(widths[0]) + "".join(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)))
+        print(
+            line[0].ljust(widths[0])
+            + "".join(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        )
     if options.json:
         content = {"machine": machine(options.threads), "rows": rows}
         write_atomically(options.json, (json.dumps(content, indent=1) + "\n").encode())

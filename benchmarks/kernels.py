@@ -1,6 +1,7 @@
 """Elementwise kernels on 3 million numbers, forward and backward, against PyTorch.
 
-Forward is f(x); backward is the kernel that turns a cotangent into the gradient, alone. Results are new arrays each time, in both libraries.
+Forward is f(x); backward is the kernel that turns a cotangent into the gradient, alone. Results are new arrays each time, in
+both libraries.
 
     python benchmarks/kernels.py [--threads 2] [--quick] [--json F] [--plot F]
 """

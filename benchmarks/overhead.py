@@ -34,9 +34,7 @@ def main() -> None:
     for name, (ours, theirs, raw) in cases(torch).items():
         works = {"minigen": ours, "numpy": raw} | ({"torch": theirs} if torch else {})
         times = harness.milliseconds(works, rounds=rounds)
-        rows.append(
-            harness.row(name, times["minigen"], times.get("torch"), numpy_ms=harness.median(times["numpy"]))
-        )
+        rows.append(harness.row(name, times["minigen"], times.get("torch"), numpy_ms=harness.median(times["numpy"])))
     rows += growth(rounds)
     rows.append(import_time(3 if options.quick else 15))
     harness.finish(rows, options, "Overhead of the engine, arrays of 16 numbers")

@@ -38,7 +38,9 @@ def main() -> None:
         return
 
     candidates = {
-        f"{threads} thread{'s' if threads > 1 else ''}, {adam} Adam": with_threads(torch, threads, torch_gan_1d(torch, adam))
+        f"{threads} thread{'s' if threads > 1 else ''}, {adam} Adam": with_threads(
+            torch, threads, torch_gan_1d(torch, adam)
+        )
         for threads in sorted({1, options.threads})
         for adam in ("for-loop", "foreach", "fused")
     }
@@ -96,7 +98,8 @@ def torch_gan_1d(torch: Any, adam: str) -> harness.Work:
     discriminator = mlp(1, 1, lambda: nn.LeakyReLU(0.2))
     kinds = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
     discriminator_optimizer, generator_optimizer = (
-        torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999), **kinds[adam]) for net in (discriminator, generator)
+        torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999), **kinds[adam])
+        for net in (discriminator, generator)
     )
     parameters = list(generator.parameters())
     average = [parameter.detach().clone() for parameter in parameters]

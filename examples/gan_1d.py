@@ -28,6 +28,7 @@ from minigen.optim import EMA, Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     Run,
+    at_least,
     fit_adversarial,
     save_state,
     table,
@@ -90,15 +91,6 @@ def parse_arguments() -> argparse.Namespace:
         help="first draw the generator's gradient under both losses against a discriminator trained to be strong (off)",
     )
     return parser.parse_args()
-
-
-def at_least(minimum: int):
-    def whole_number(text: str) -> int:
-        if (number := int(text)) < minimum:
-            raise argparse.ArgumentTypeError(f"{number} is less than {minimum}")
-        return number
-
-    return whole_number
 
 
 def data_batches(density: Density, seed: int, arguments: argparse.Namespace) -> Iterator[mg.Tensor]:
@@ -180,7 +172,7 @@ def measure(gan: GAN, density: Density, arguments: argparse.Namespace) -> dict:
 def grid(density: Density, generated: np.ndarray) -> np.ndarray:
     """Return 2,001 points that cover both the target and what was generated."""
     low, high = density.support
-    return np.linspace(min(low, generated.min()), max(high, generated.max()), 2001)
+    return np.linspace(min(low, float(generated.min())), max(high, float(generated.max())), 2001)
 
 
 def generator_density(generated: np.ndarray, density: Density, x: np.ndarray) -> np.ndarray:

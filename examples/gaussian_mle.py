@@ -22,7 +22,7 @@ from minigen.data import Batches, load_geyser
 from minigen.models import Gaussian
 from minigen.optim import Adam, cosine
 from minigen.random import Generator
-from minigen.training import Run, fit_likelihood, save_state, table, versions, write_metrics
+from minigen.training import Run, at_least, fit_likelihood, save_state, table, versions, write_metrics
 
 
 def main() -> None:
@@ -73,8 +73,10 @@ def main() -> None:
         covariance=covariance,
         exact_mean=exact_mean,
         exact_covariance=exact_covariance,
+        steps=run.history.column("step"),
         history=history,
-        title="Old Faithful: duration (min) and waiting time (10 min)",
+        labels=("duration (min)", "waiting time (10 min)"),
+        title="Old Faithful: a Gaussian by maximum likelihood",
     )
     plots.save(figure, arguments.out / "fit.png")
     write_metrics(arguments.out / "metrics.json", figures)
@@ -97,9 +99,11 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options = parser.add_argument_group("settings (default)")
-    options.add_argument("--steps", type=int, default=2000, help="steps of Adam (2000)")
-    options.add_argument("--batch-size", type=int, default=272, help="eruptions per step; 272 is all of them (272)")
-    options.add_argument("--seed", type=int, default=0, help="of the order of the batches (0)")
+    options.add_argument("--steps", type=at_least(1), default=2000, help="steps of Adam (2000)")
+    options.add_argument(
+        "--batch-size", type=at_least(1), default=272, help="eruptions per step; 272 is all of them (272)"
+    )
+    options.add_argument("--seed", type=at_least(0), default=0, help="of the order of the batches (0)")
     options.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (cpu)")
     options.add_argument(
         "--out", type=Path, default=Path("runs/gaussian_mle"), help="folder for results (runs/gaussian_mle)"

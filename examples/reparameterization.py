@@ -24,7 +24,7 @@ import minigen as mg
 from minigen import plots
 from minigen.distributions import Normal
 from minigen.random import Generator
-from minigen.training import table, versions, write_metrics
+from minigen.training import at_least, positive, table, versions, write_metrics
 
 MEANS = np.linspace(-2, 2, 17)
 SAMPLES = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256])
@@ -102,9 +102,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options = parser.add_argument_group("settings (default)")
     options.add_argument("--mean", type=float, default=1.0, help="m, at which the table is made (1)")
-    options.add_argument("--scale", type=float, default=1.0, help="s (1)")
-    options.add_argument("--repetitions", type=int, default=2000, help="estimates for each point of the picture (2000)")
-    options.add_argument("--seed", type=int, default=0, help="of the samples (0)")
+    options.add_argument("--scale", type=positive, default=1.0, help="s (1)")
+    options.add_argument(
+        "--repetitions", type=at_least(2), default=2000, help="estimates for each point of the picture (2000)"
+    )
+    options.add_argument("--seed", type=at_least(0), default=0, help="of the samples (0)")
     options.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (cpu)")
     options.add_argument(
         "--out", type=Path, default=Path("runs/reparameterization"), help="folder (runs/reparameterization)"

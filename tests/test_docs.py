@@ -10,7 +10,8 @@ from ops import cases
 from minigen.engine import Primitive
 from minigen.testing import gradcheck
 
-PAGES = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,9 @@ def run_page(page: Path) -> int:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_code_of_a_page_runs(page: Path):
-    run_page(page)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # for the files that a page writes
+    assert run_page(page) > 0
 
 
 def test_the_page_on_operations_adds_cases_that_pass():

@@ -2,8 +2,9 @@
 
     log p(x) = -1/2 (x - mu)^T Sigma^-1 (x - mu) - 1/2 log det Sigma - d/2 log 2 pi
 
-The mean log-likelihood of data is greatest at the sample mean and the sample covariance, divided by N, not N - 1 (Bishop 2006,
-section 2.3.4). To descend on it without constraints, write the precision as Sigma^-1 = L L^T with L lower triangular and a positive diagonal exp(d). Then
+The mean log-likelihood of data is greatest at the sample mean and the sample covariance, divided by N and not by N - 1
+(Bishop 2006, section 2.3.4). To descend on it without constraints, write the precision as Sigma^-1 = L L^T, L lower triangular with
+a positive diagonal exp(d). Then
 
     (x - mu)^T Sigma^-1 (x - mu) = |L^T (x - mu)|^2,        log det Sigma = -2 sum d.
 """

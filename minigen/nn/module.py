@@ -30,6 +30,11 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True, name=name)
         self.owner: Callable[[], Any] | None = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
+        copied = Parameter(self.data.copy(), name=self.name)  # without a gradient, and free of the optimizer
+        memo[id(self)] = copied
+        return copied
+
     @property
     def is_owned(self) -> bool:
         """Whether a living optimizer holds the values."""
@@ -76,6 +81,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
+        """Return what `forward` returns."""
         output = self.forward(*inputs, **keywords)
         for observe in _observers:
             observe(self, output)
@@ -187,8 +193,12 @@ def check_state(expected: Mapping[str, Any], found: Mapping[str, Any], *, what: 
     problems = [f"missing {name}" for name in expected if name not in found]
     problems += [f"unexpected {name}" for name in found if name not in expected]
     for name in expected.keys() & found.keys():
-        ours, theirs = expected[name], found[name]
-        if hasattr(ours, "shape") and (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
-            problems.append(f"{name} is {theirs.shape} {theirs.dtype}, expected {ours.shape} {ours.dtype}")
+        ours, theirs = (_kind(value) for value in (expected[name], found[name]))
+        if ours != theirs:
+            problems.append(f"{name} is {theirs}, expected {ours}")
     if problems:
         raise ValueError(f"{what}: the state does not fit ({len(problems)} differences): " + "; ".join(problems))
+
+
+def _kind(value: Any) -> str:
+    return f"{value.shape} {value.dtype}" if hasattr(value, "shape") else "no array"

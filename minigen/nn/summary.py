@@ -3,7 +3,7 @@
 from typing import Any
 
 from minigen.engine import Tensor, no_grad
-from minigen.nn.module import Module, Parameter, _observers
+from minigen.nn.module import Module, _observers
 
 
 def summary(module: Module, *inputs: Any) -> str:
@@ -34,7 +34,8 @@ def summary(module: Module, *inputs: Any) -> str:
     rows = [("layer", "kind", "output", "parameters")]
 
     def observe(called: Module, output: Any) -> None:
-        own = sum(part.size for part in vars(called).values() if isinstance(part, Parameter))
+        inside = {id(p) for part in called.named_modules().values() if part is not called for p in part.parameters()}
+        own = sum(parameter.size for parameter in called.parameters() if id(parameter) not in inside)
         shape = str(output.shape) if isinstance(output, Tensor) or hasattr(output, "shape") else type(output).__name__
         rows.append((names.get(id(called), "(outside)"), type(called).__name__, shape, f"{own:,}"))
 

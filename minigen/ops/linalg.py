@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from minigen.backend import Array, array_module
-from minigen.engine import Tensor, TensorLike, primitive, sum_to
+from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
 from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
 
@@ -44,7 +44,8 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
         array([3., 3.])
     """
     if isinstance(a, int | float) or isinstance(b, int | float) or len(a.shape) == 0 or len(b.shape) == 0:
-        raise ValueError("matmul: a and b need at least one axis each; use * for scalars")
+        shapes = [getattr(factor, "shape", ()) for factor in (a, b)]
+        raise ValueError(f"matmul: a {shapes[0]} and b {shapes[1]} need at least one axis each; use * for scalars")
     if a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
         raise ValueError(f"matmul: a {a.shape} ends in {a.shape[-1]}, but b {b.shape} expects {b.shape[-2:][0]}")
     if len(a.shape) == 1:

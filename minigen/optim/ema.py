@@ -2,8 +2,9 @@
 
     average <- d_t average + (1 - d_t) theta,   d_t = min(decay, (1 + t) / (10 + t)),   t = 0, 1, 2, ...
 
-A GAN's weights circle around an equilibrium; their average lies nearer to it (Yazici et al. 2019). The warm-up, d_t, keeps
-the random initial weights from lingering. Only parameters are averaged: buffers, such as running statistics and counters, are the model's own.
+A GAN's weights circle around an equilibrium; their average lies nearer to it (Yazici et al. 2019). The warm-up, d_t, keeps the
+random initial weights from lingering. Only parameters are averaged: buffers, such as running statistics and counters, are the
+model's own.
 """
 
 from collections.abc import Iterator, Mapping

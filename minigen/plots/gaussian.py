@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from numpy.typing import ArrayLike, NDArray
 
-from minigen.plots.style import FIXED, GREY, Stroke, legend_above, new_figure, styled
+from minigen.plots.style import FIXED, GREY, Stroke, curve, legend_above, new_figure, styled
 
 
 @styled
@@ -18,7 +18,9 @@ def gaussian_fit(
     covariance: ArrayLike,
     exact_mean: ArrayLike,
     exact_covariance: ArrayLike,
+    steps: ArrayLike,
     history: ArrayLike,
+    labels: tuple[str, str] = ("$x_1$", "$x_2$"),
     title: str = "",
 ) -> Figure:
     """Draw a two-dimensional Gaussian fitted to samples beside the best one, and how its loss came down to the minimum.
@@ -33,7 +35,9 @@ def gaussian_fit(
         covariance: (2, 2), the fitted covariance.
         exact_mean: (2,), the mean of the samples.
         exact_covariance: (2, 2), the covariance of the samples, divided by N.
-        history: (T,), the negative log-likelihood after each step, in nats per sample, averaged over all samples.
+        steps: (T,), the training steps at which the loss was measured.
+        history: (T,), the negative log-likelihood at these steps, in nats per sample, averaged over all samples.
+        labels: of the two axes of the data.
         title: stands above the panels.
 
     Raises:
@@ -43,7 +47,7 @@ def gaussian_fit(
         >>> samples = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
         >>> figure = gaussian_fit(
         ...     samples, mean=[0.1, 0.0], covariance=np.eye(2),
-        ...     exact_mean=[0, 0], exact_covariance=np.eye(2) / 2, history=[3.0, 2.4],
+        ...     exact_mean=[0, 0], exact_covariance=np.eye(2) / 2, steps=[0, 1], history=[3.0, 2.4],
         ... )
         >>> figure.axes[1].lines[1].get_label()
         'minimum: 2.1447'
@@ -61,14 +65,15 @@ def gaussian_fit(
     for name, gaussian, line in (("fit, 1 and 2 std", fit, FIXED["p_g"]), ("closed form", best, FIXED["exact"])):
         plane.add_patch(_contour(*gaussian, 1, line, label=name))
         plane.add_patch(_contour(*gaussian, 2, line))
-    plane.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", adjustable="datalim")
+    plane.set(xlabel=labels[0], ylabel=labels[1], aspect="equal", adjustable="datalim")
     legend_above(plane)
 
-    history = np.asarray(history, dtype=np.float64)
+    steps = np.asarray(steps, dtype=np.float64)
+    losses = curve("gaussian_fit: history", history, steps.size)
     minimum = 1 + math.log(2 * math.pi) + 0.5 * np.linalg.slogdet(best[1]).logabsdet
-    loss.plot(history, label="fit", **FIXED["p_g"].keywords)
+    loss.plot(steps, losses, label="fit", **FIXED["p_g"].keywords)
     loss.axhline(minimum, label=f"minimum: {minimum:.4f}", **FIXED["exact"].keywords)
-    loss.set(xlabel="step", ylabel="negative log-likelihood\n(nats per sample)")
+    loss.set(xlabel="training step", ylabel="negative log-likelihood\n(nats per sample)")
     legend_above(loss)
     return figure
 

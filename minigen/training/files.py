@@ -4,6 +4,7 @@ A state is a dict of flat dotted names. In a file, arrays are safetensors' tenso
 no code is ever loaded. On the GPU or the CPU, the same file results.
 """
 
+import copy
 import json
 import os
 import tempfile
@@ -75,13 +76,14 @@ def save_state(path: str | Path, **parts: HasState) -> None:
     from safetensors.numpy import save
 
     tensors, values = {}, {}
-    for part_name, part in parts.items():
-        for name, value in part.state().items():
-            if hasattr(value, "shape"):
-                tensors[f"{part_name}.{name}"] = to_device(value, "cpu").copy()
-            else:
-                values[f"{part_name}.{name}"] = value
-    write_atomically(path, save(tensors, {"format": FORMAT, "values": json.dumps(values)}))
+    for name, value in _flat({part_name: part.state() for part_name, part in parts.items()}).items():
+        if hasattr(value, "shape"):
+            tensors[name] = to_device(value, "cpu").copy()
+        else:
+            values[name] = value
+    # One entry only: the order of several is not fixed, and one state should give one file.
+    metadata = {FORMAT: json.dumps(values)}
+    write_atomically(path, save(tensors, metadata))
 
 
 def load_state(path: str | Path, **parts: HasState) -> None:
@@ -104,16 +106,28 @@ def load_state(path: str | Path, **parts: HasState) -> None:
         raise ValueError(
             f"load_state: {path} ({path.stat().st_size:,} bytes) is no whole safetensors file, perhaps truncated: {error}"
         ) from error
-    if metadata.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise ValueError(
-            f"load_state: {path} was not written by minigen (format {metadata.get('format')!r}, expected {FORMAT!r})"
+            f"load_state: {path} was not written by minigen: its metadata {sorted(metadata)} has no {FORMAT!r}"
         )
-    found |= json.loads(metadata["values"])
+    try:
+        found |= json.loads(metadata[FORMAT])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"load_state: {path} is damaged: its values are no JSON object ({error})") from error
 
-    expected = {
-        f"{part_name}.{name}": value for part_name, part in parts.items() for name, value in part.state().items()
-    }
-    check_state(expected, found, what=str(path))
-    for part_name, part in parts.items():
-        prefix = f"{part_name}."
-        part.load_state({name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)})
+    own = {part_name: part.state() for part_name, part in parts.items()}
+    check_state(_flat(own), found, what=str(path))
+    before = copy.deepcopy(own)
+    try:
+        for part_name, part in parts.items():
+            prefix = f"{part_name}."
+            part.load_state({name.removeprefix(prefix): found[name] for name in found if name.startswith(prefix)})
+    except Exception:
+        for part_name, part in parts.items():
+            part.load_state(before[part_name])
+        raise
+
+
+def _flat(states: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the states of several parts as one, each name led by its part's."""
+    return {f"{part_name}.{name}": value for part_name, state in states.items() for name, value in state.items()}

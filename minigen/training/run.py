@@ -130,14 +130,14 @@ class Run:
         Raises:
             FloatingPointError: a figure is not finite: the training has diverged.
         """
+        if self.monitor:
+            figures = {**figures, **self.monitor()}
         for name, value in figures.items():
             if not math.isfinite(value):
                 raise FloatingPointError(
                     f"{self.label}: {name} is {value} at step {step}; lower the learning rate, or find the first bad "
                     "value with `with minigen.debug():` around the training"
                 )
-        if self.monitor:
-            figures = {**figures, **self.monitor()}
         self.history.record(step, **figures)
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)
 

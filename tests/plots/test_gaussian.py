@@ -15,6 +15,7 @@ history = np.array([5.0, 4.0, 3.0])
 def picture(**changes):
     arguments = {
         "mean": mean, "covariance": covariance, "exact_mean": exact_mean, "exact_covariance": exact_covariance,
+        "steps": np.array([0, 10, 20]),
         "history": history,
     }  # fmt: skip
     return plots.gaussian_fit(samples, **arguments | changes)
@@ -36,6 +37,7 @@ def test_the_ellipses_are_the_contours_at_one_and_two_standard_deviations():
 
 def test_the_loss_is_drawn_against_the_least_negative_log_likelihood_of_these_samples():
     curve, minimum = picture().axes[1].lines
+    np.testing.assert_array_equal(curve.get_xdata(), [0, 10, 20])
     np.testing.assert_array_equal(curve.get_ydata(), history)
     least = -multivariate_normal(exact_mean, exact_covariance).logpdf(samples).mean()
     np.testing.assert_allclose(minimum.get_ydata(), least)
@@ -58,5 +60,6 @@ def test_other_shapes_are_refused():
             covariance=covariance,
             exact_mean=mean,
             exact_covariance=covariance,
+            steps=[0, 10, 20],
             history=history,
         )

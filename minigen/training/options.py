@@ -1,0 +1,40 @@
+"""Types for command-line options that say what they accept."""
+
+import argparse
+from collections.abc import Callable
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Return an argparse type for whole numbers from `minimum` on.
+
+    Example:
+        >>> at_least(1)("3")
+        3
+    """
+
+    def whole_number(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"{number} is less than {minimum}")
+        return number
+
+    return whole_number
+
+
+def positive(text: str) -> float:
+    """Be an argparse type for numbers above 0.
+
+    Example:
+        >>> positive("0.5")
+        0.5
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and finite")
+    return number
