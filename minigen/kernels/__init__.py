@@ -17,8 +17,8 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from minigen.backend import Array
-from minigen.kernels import reference
+from minigen.backend import Array, array_module
+from minigen.kernels import reference, threads
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -101,3 +101,31 @@ normal64 = reference.normal64
 def philox(xp: ModuleType, *, key: int, counter: int, blocks: int) -> Array:  # noqa: D103 -- it is the reference's
     chosen = _compiled_twin(reference.philox) if _COMPILED and xp is np else reference.philox
     return chosen(xp, key=key, counter=counter, blocks=blocks)
+
+
+_ENOUGH_PRODUCTS = 2**22
+"""Multiplications that are worth a thread; some 50 microseconds."""
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m); leading axes broadcast.
+
+    It is the array library's product but for two cases. An outer product, k = 1, is a broadcast, for which BLAS takes several times
+    as long; and inside `threads.one_blas_thread` the rows of a big product are shared out among minigen's threads.
+
+    Example:
+        >>> matmul(np.ones((2, 3)), np.ones((3, 1)))
+        array([[3.],
+               [3.]])
+    """
+    module = array_module(a, b)
+    if a.shape[-1] == 1 == b.shape[-2]:
+        return module.multiply(a, b)
+    if threads.blas_is_limited() and module is np and a.ndim == b.ndim == 2:
+        products_per_row = max(1, b.size)
+        if len(a) * products_per_row >= 2 * _ENOUGH_PRODUCTS:
+            out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+            rows = -(-_ENOUGH_PRODUCTS // products_per_row)
+            threads.in_pieces(lambda start, stop: np.matmul(a[start:stop], b, out=out[start:stop]), len(a), rows)
+            return out
+    return module.matmul(a, b)

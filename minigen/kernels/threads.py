@@ -5,8 +5,9 @@ below `SMALLEST_PIECE` elements is over before a second thread has woken up; suc
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 SMALLEST_PIECE = 32_768
 
@@ -23,6 +24,7 @@ def _default_count() -> int:
 
 _count = _default_count()
 _pool: ThreadPoolExecutor | None = None
+_blas_is_limited = False
 
 
 def get_threads() -> int:
@@ -60,12 +62,42 @@ def set_threads(count: int) -> None:
     _forget_pool()
 
 
-def in_pieces(work: Callable[[int, int], object], length: int) -> None:
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Inside the block BLAS computes in the thread that calls it, and `kernels.matmul` spreads big products over minigen's own threads.
+
+    BLAS spreads even products so small that handing the work over takes longer than the work, and two pools of threads on the same
+    cores hinder each other. The limit holds for the whole process while the block runs.
+
+    Example:
+        >>> with one_blas_thread():
+        ...     blas_is_limited()
+        True
+    """
+    from threadpoolctl import threadpool_limits
+
+    global _blas_is_limited
+    before = _blas_is_limited
+    with threadpool_limits(1, user_api="blas"):
+        _blas_is_limited = True
+        try:
+            yield
+        finally:
+            _blas_is_limited = before
+
+
+def blas_is_limited() -> bool:
+    """Return whether a `one_blas_thread` block is running."""
+    return _blas_is_limited
+
+
+def in_pieces(work: Callable[[int, int], object], length: int, smallest: int = SMALLEST_PIECE) -> None:
     """Call `work(start, stop)` on pieces that cover `range(length)`, at the same time where it pays.
 
     Args:
         work: computes the elements from `start` up to `stop`; the pieces must not touch each other.
         length: number of elements.
+        smallest: elements that are worth a thread.
 
     Example:
         >>> seen = []
@@ -73,7 +105,7 @@ def in_pieces(work: Callable[[int, int], object], length: int) -> None:
         >>> seen
         [(0, 10)]
     """
-    pieces = min(_count, length // SMALLEST_PIECE)
+    pieces = min(_count, length // smallest)
     if pieces <= 1:
         work(0, length)
         return

@@ -192,7 +192,7 @@ def check_state(expected: Mapping[str, Any], found: Mapping[str, Any], *, what: 
     """
     problems = [f"missing {name}" for name in expected if name not in found]
     problems += [f"unexpected {name}" for name in found if name not in expected]
-    for name in expected.keys() & found.keys():
+    for name in (name for name in expected if name in found):
         ours, theirs = (_kind(value) for value in (expected[name], found[name]))
         if ours != theirs:
             problems.append(f"{name} is {theirs}, expected {ours}")

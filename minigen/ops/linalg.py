@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
@@ -12,11 +13,7 @@ from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze, trans
 @primitive(broadcasts=True)
 def matrix_product(a: Array, b: Array) -> Array:
     """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m); leading axes broadcast."""
-    if a.shape[-1] == 1 == b.shape[-2]:
-        return array_module(a, b).multiply(
-            a, b
-        )  # an outer product is a broadcast; BLAS takes eight times as long for it
-    return array_module(a, b).matmul(a, b)
+    return kernels.matmul(a, b)
 
 
 def _swapped(x: Array) -> Array:
@@ -79,7 +76,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
             f"linear: x {x.shape} has {x.shape[-1] if x.shape else 'no'} features, (..., in), "
             f"but weight (in, out) = {weight.shape} expects {weight.shape[0] if weight.shape else 'a matrix'}"
         )
-    out = matrix_product.forward(_rows(x), weight)  # (N, in) @ (in, out)
+    out = kernels.matmul(_rows(x), weight)  # (N, in) @ (in, out)
     if bias is not None:
         if bias.shape != weight.shape[1:]:
             raise ValueError(f"linear: bias (out,) = {bias.shape} does not fit weight (in, out) = {weight.shape}")

@@ -76,6 +76,11 @@ class Arena:
         if len(kinds) > 1:
             raise ValueError(f"optimizer: the parameters must have one dtype and one device; found {sorted(kinds)}")
 
+    @property
+    def device(self) -> str:
+        """Where the vectors are."""
+        return str(device_of(self.values))
+
     def zeros(self) -> Array:
         """Return a vector of zeros like `values`, for a moment of every parameter."""
         return _aligned_zeros(array_module(self.values), self.values.size, self.values.dtype)

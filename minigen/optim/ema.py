@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigen import kernels
+from minigen.backend import to_device
 from minigen.nn import check_state
 from minigen.optim.optimizers import Optimizer
 
@@ -89,5 +90,5 @@ class EMA:
         check_state(own, state, what="EMA")
         for name, value in own.items():
             if hasattr(value, "shape"):
-                value[...] = state[name]
+                value[...] = to_device(state[name], self.arena.device)
         self.steps = state["steps"]

@@ -73,12 +73,8 @@ class Optimizer:
     def gradient_norm(self) -> Array:
         """Return the Euclidean norm of all gradients together, a 0-d array that stays on the device."""
         module = array_module(self.arena.values)
-        return module.sqrt(
-            sum(
-                (module.dot(part, part) for part in self.arena.written_gradients()),
-                start=module.zeros((), self.arena.values.dtype),
-            )
-        )
+        squares = [module.dot(part, part) for part in self.arena.written_gradients()]
+        return module.sqrt(module.asarray(squares, dtype=self.arena.values.dtype).sum(keepdims=True)).reshape(())
 
     def clip_gradients(self, maximum: float) -> Array:
         """Scale all gradients by one factor so that their norm is at most `maximum`; return the norm before.
@@ -112,7 +108,7 @@ class Optimizer:
         check_state(own, state, what=type(self).__name__)
         for name, value in own.items():
             if hasattr(value, "shape"):
-                value[...] = to_device(state[name], self.arena.parameters[name.rpartition(".")[0]].device)
+                value[...] = to_device(state[name], self.arena.device)
         self.steps, self.counts = state["steps"], list(state["counts"])
 
 
@@ -195,6 +191,10 @@ class RMSProp(Optimizer):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        if epsilon <= 0:
+            raise ValueError(
+                f"RMSProp: epsilon = {epsilon} must be above 0: where a gradient has always been 0, it is the whole denominator"
+            )
         super().__init__(parameters, learning_rate=learning_rate)
         self.decay, self.epsilon, self.weight_decay = decay, epsilon, weight_decay
 

@@ -1,10 +1,10 @@
 """What every training loop shares: the count of steps, the progress bar, the history, the checkpoint, and what an interruption leaves.
 
-run = Run(steps=1000, every=50, ...)
-for step in run:                    # a tqdm bar; the checkpoint at the end, and when interrupted
-    ...
-    if run.is_due(step):            # every 50th step: the only one at which numbers are read from the device
-        run.record(step, loss=loss.item(), ...)
+run = Run(steps=1000, every=50)
+for step in run:                # a progress bar, BLAS on one thread, the checkpoint at the end or when interrupted
+    train(...)
+    if run.is_due(step):        # every 50th step: the only one at which numbers are read from the device
+        run.record(step, loss=loss.item())
 """
 
 import math
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from minigen.kernels.threads import one_blas_thread
 from minigen.training.files import HasState, load_state, save_state
 
 
@@ -108,7 +109,7 @@ class Run:
             unit="step",
             dynamic_ncols=True,
         )
-        with bar, _signals_noted() as noted:
+        with bar, one_blas_thread(), _signals_noted() as noted:
             self._bar = bar
             while self.step < self.steps:
                 yield self.step
@@ -130,16 +131,21 @@ class Run:
         Raises:
             FloatingPointError: a figure is not finite: the training has diverged.
         """
+        self._check(step, figures)
         if self.monitor:
-            figures = {**figures, **self.monitor()}
+            monitored = self.monitor()
+            self._check(step, monitored)
+            figures = {**figures, **monitored}
+        self.history.record(step, **figures)
+        self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)
+
+    def _check(self, step: int, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
             if not math.isfinite(value):
                 raise FloatingPointError(
                     f"{self.label}: {name} is {value} at step {step}; lower the learning rate, or find the first bad "
                     "value with `with minigen.debug():` around the training"
                 )
-        self.history.record(step, **figures)
-        self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)
 
     def resume(self) -> None:
         """Continue from the checkpoint: load its parts, the history and the number of steps taken."""

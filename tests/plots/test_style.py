@@ -48,7 +48,7 @@ def _gaussian():
     identity = np.eye(2)
     return plots.gaussian_fit(
         np.column_stack([t, t**2]), mean=[1, 1], covariance=identity, exact_mean=[0, 0], exact_covariance=identity,
-        history=1 / t, title="title",
+        steps=t, history=1 / t, title="title",
     )  # fmt: skip
 
 

@@ -101,6 +101,13 @@ def test_a_monitors_figure_that_is_not_finite_stops_the_run_too():
         go_through(run, lambda step: run.record(step, loss=1.0))
 
 
+def test_a_diverged_run_is_not_monitored():
+    # A monitor that measures a diverged model would raise an error of its own, which hides the reason.
+    run = Run(steps=1, monitor=lambda: {"distance": 1 / 0}, progress=False)
+    with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
+        go_through(run, lambda step: run.record(step, loss=float("nan")))
+
+
 def test_an_error_in_the_loop_leaves_no_handlers():
     before = handlers()
 
