@@ -21,7 +21,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import metrics, plots
-from minigen.data import TARGETS, Density, density_batches, target
+from minigen.data import TARGETS, Density, Empirical, density_batches, target
 from minigen.losses import ADVERSARIAL
 from minigen.models import GAN, mlp_gan
 from minigen.optim import EMA, Adam, cosine
@@ -43,7 +43,7 @@ LEARNING_RATES = {"discriminator": 4e-3, "generator": 2e-3}  # fall to 0 along h
 BETA1 = 0.5  # Adam's; with 0.9 the players overshoot each other
 EVALUATION_SEED, EVALUATION_SAMPLES = 20140610, 50_000
 MONITOR_SAMPLES = 5_000  # for the distance beside the progress bar
-BANDWIDTH = 0.05  # of the kernel density estimate of p_g, in standard deviations of the target
+BANDWIDTH = 0.05  # of the kernel density estimate of p_g, in standard deviations of the target, where that is no estimate itself
 
 
 def main() -> None:
@@ -102,11 +102,12 @@ def data_batches(density: Density, seed: int, arguments: argparse.Namespace) -> 
 def train(gan: GAN, density: Density, batches, rng: Generator, arguments: argparse.Namespace):
     """Play the game; return the recorded figures and the averaged generator."""
 
-    def adam(player: str) -> Adam:
-        rate = cosine(LEARNING_RATES[player], steps=arguments.steps)
+    def adam(player: str, steps: int) -> Adam:
+        rate = cosine(LEARNING_RATES[player], steps=steps)
         return Adam(getattr(gan, player), learning_rate=rate, beta1=BETA1)
 
-    discriminator_optimizer, generator_optimizer = adam("discriminator"), adam("generator")
+    discriminator_optimizer = adam("discriminator", arguments.steps * arguments.critic_steps)
+    generator_optimizer = adam("generator", arguments.steps)
     average = EMA(generator_optimizer, decay=0.999)
     quantiles = density.quantile((np.arange(MONITOR_SAMPLES) + 0.5) / MONITOR_SAMPLES)
 
@@ -153,7 +154,7 @@ def measure(gan: GAN, density: Density, arguments: argparse.Namespace) -> dict:
         "discriminator_gap": None
         if probability is None
         else metrics.discriminator_gap(mg.Tensor(probability).to("cpu").numpy().ravel(), p_data, p_generator, dx),
-        "density_estimator": f"Gaussian kernel, bandwidth {BANDWIDTH} standard deviations, {EVALUATION_SAMPLES} samples",
+        "density_estimator": f"Gaussian kernel, bandwidth {bandwidth(density):.4g}, {EVALUATION_SAMPLES} samples",
         "mode_mass": metrics.mode_mass(generated, density.centres).tolist(),
         "mode_mass_exact": [mass for _, mass in density.modes],
         "mean": float(generated.mean()),
@@ -175,9 +176,14 @@ def grid(density: Density, generated: np.ndarray) -> np.ndarray:
     return np.linspace(min(low, float(generated.min())), max(high, float(generated.max())), 2001)
 
 
+def bandwidth(density: Density) -> float:
+    """Return the bandwidth for p_g: where the target's density is a kernel estimate too, both are smoothed alike."""
+    return density.bandwidth if isinstance(density, Empirical) else BANDWIDTH * density.standard_deviation
+
+
 def generator_density(generated: np.ndarray, density: Density, x: np.ndarray) -> np.ndarray:
     """Return the estimate of p_g on the grid."""
-    return metrics.binned_kernel_density(generated, x, bandwidth=BANDWIDTH * density.standard_deviation)
+    return metrics.binned_kernel_density(generated, x, bandwidth=bandwidth(density))
 
 
 def draw(gan: GAN, density: Density, history, figures: dict, arguments: argparse.Namespace) -> None:

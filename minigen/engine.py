@@ -566,51 +566,16 @@ class Primitive(Generic[Signature]):
 
     def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
         """Compute the output: a Tensor, recorded where it has to be, or an array if no argument is a Tensor."""
+        has_tensor = False
         for argument in arguments:
             if isinstance(argument, Tensor):
-                break
-        else:  # no Tensor: an array, and no trace
-            return self._run(arguments, keywords)[0]
+                has_tensor = True
+            elif type(argument) not in _ADMITTED and device_of(argument) is None:
+                raise TypeError(diagnosis.not_admitted(self.name, argument))
 
-        arrays: list[Any] = []
-        edges: list[Edge | None] = []
-        pattern = 1  # a leading 1, then a binary digit per argument: 1 where it requires grad
-        requires_grad = has_storage = False
-        for argument in arguments:
-            pattern += pattern
-            edge = None
-            if isinstance(argument, Tensor):
-                if argument.storage is not None:
-                    has_storage = True
-                if argument.requires_grad:
-                    requires_grad = True
-                    pattern += 1
-                    edge = argument.node or argument
-                argument = argument.data
-            arrays.append(argument)
-            edges.append(edge)
-
-        out, residuals = self._run(arrays, keywords)
-        node = None
-        if requires_grad and _mode.recording and out.dtype.kind == "f":
-            plan = self.plans.get(pattern) or self._make_plan(pattern)
-            if plan.pulls:
-                pool = [*arrays, out] if plan.is_plain else self._pool(plan, arrays, out, residuals, keywords)
-                node = Node(self, plan, edges, plan.pick(pool), out)
-                if has_storage and plan.watched:
-                    node.versions = _versions(arguments, plan.watched)
-                if _mode.debugging:
-                    node.record = Record(out, arrays, diagnosis.origin())
-        result = Tensor(out, False, node)
-        if has_storage and self.is_view:
-            result.storage = getattr(arguments[0], "storage", None)
-        return result
-
-    def _run(self, arrays: Sequence[Any], keywords: dict[str, Any]) -> tuple[Array, Sequence[Any]]:
-        """Return the output and the residuals; the output is an array even where NumPy makes it a scalar."""
-        for array in arrays:
-            if type(array) not in _ADMITTED and device_of(array) is None:
-                raise TypeError(diagnosis.not_admitted(self.name, array))
+        arrays: Sequence[Any] = arguments
+        if has_tensor:
+            arrays = [argument.data if isinstance(argument, Tensor) else argument for argument in arguments]
         try:
             out = self.forward(*arrays, **keywords)
         except (AttributeError, ValueError, TypeError, IndexError) as error:
@@ -622,7 +587,46 @@ class Primitive(Generic[Signature]):
             out = np.asarray(out)
         if _mode.debugging:
             diagnosis.check_finite(f"{self.name}: output", out, self._names(arrays), arrays, diagnosis.origin())
-        return out, residuals
+        return self._recorded(arguments, arrays, out, residuals, keywords) if has_tensor else out
+
+    def _recorded(
+        self,
+        arguments: Sequence[Any],
+        arrays: Sequence[Any],
+        out: Array,
+        residuals: Sequence[Any],
+        keywords: dict[str, Any],
+    ) -> Tensor:
+        """Wrap the output in a Tensor, on a new node if gradients are wanted."""
+        edges: list[Edge | None] = []
+        pattern = 1  # a leading 1, then a binary digit per argument: 1 where it requires grad
+        requires_grad = has_storage = False
+        for argument in arguments:
+            pattern += pattern
+            if isinstance(argument, Tensor):
+                if argument.storage is not None:
+                    has_storage = True
+                if argument.requires_grad:
+                    requires_grad = True
+                    pattern += 1
+                    edges.append(argument.node or argument)
+                    continue
+            edges.append(None)
+
+        node = None
+        if requires_grad and _mode.recording and out.dtype.kind == "f":
+            plan = self.plans.get(pattern) or self._make_plan(pattern)
+            if plan.pulls:
+                pool = [*arrays, out] if plan.is_plain else self._pool(plan, arrays, out, residuals, keywords)
+                node = Node(self, plan, edges, plan.pick(pool), out)
+                if has_storage and plan.watched:
+                    node.versions = _versions(arguments, plan.watched)
+                if _mode.debugging:
+                    node.record = Record(out, list(arrays), diagnosis.origin())
+        result = Tensor(out, False, node)
+        if has_storage and self.is_view:
+            result.storage = getattr(arguments[0], "storage", None)
+        return result
 
     def _names(self, arrays: Sequence[Any]) -> list[str]:
         return [*self.arguments, *(f"{self.variadic}[{i}]" for i in range(len(arrays)))][: len(arrays)]
@@ -630,7 +634,7 @@ class Primitive(Generic[Signature]):
     # -- plans
 
     def _pool(
-        self, plan: Plan, arrays: list[Any], out: Array, residuals: Sequence[Any], keywords: dict[str, Any]
+        self, plan: Plan, arrays: Sequence[Any], out: Array, residuals: Sequence[Any], keywords: dict[str, Any]
     ) -> list[Any]:
         named = len(self.arguments)
         values = arrays if self.variadic is None else [*arrays[:named], tuple(arrays[named:])]
