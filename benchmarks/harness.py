@@ -24,6 +24,9 @@ from minigen.training import versions, write_atomically
 
 Work = Callable[[], Any]
 
+SETTLING = 0.01
+"""Seconds between two programs: the idle threads of the one before spin for a while, and would hold up the next."""
+
 
 def arguments(description: str | None) -> argparse.Namespace:
     """Parse the options that all benchmarks have, and set the number of threads of everything that computes."""
@@ -38,7 +41,7 @@ def arguments(description: str | None) -> argparse.Namespace:
     return options
 
 
-def seconds_per_call(work: Work, *, shortest: float = 2e-3) -> tuple[float, int]:
+def seconds_per_call(work: Work, *, shortest: float = 2e-2) -> tuple[float, int]:
     """Return a first estimate of the time of a call, and how many calls make a measurable round."""
     work()
     calls = 1
@@ -58,6 +61,8 @@ def milliseconds(works: dict[str, Work], *, rounds: int) -> dict[str, np.ndarray
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
+            time.sleep(SETTLING)
+            work()
             start = time.perf_counter()
             for _ in range(calls[name]):
                 work()

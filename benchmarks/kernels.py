@@ -43,7 +43,7 @@ def main() -> None:
     }
     rows = []
     for name, (ours, theirs) in cases.items():
-        times = harness.milliseconds({"minigen": ours, "torch": theirs}, rounds=5 if options.quick else 41)
+        times = harness.milliseconds({"minigen": ours, "torch": theirs}, rounds=5 if options.quick else 21)
         rows.append(harness.row(name, times["minigen"], times["torch"]))
     harness.finish(rows, options, f"Elementwise kernels, {SIZE:,} float32 numbers, {options.threads} threads")
 

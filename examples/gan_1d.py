@@ -8,11 +8,13 @@ from z to G(z), and the exact Wasserstein distance to the target.
     python examples/gan_1d.py --loss minimax --show-saturation
     python examples/gan_1d.py --target faithful --latent 1
 
-It writes densities.png, training.png, metrics.json and the weights into the folder `--out`.
+It writes densities.png, training.png, metrics.json, the weights and a checkpoint into the folder `--out`. Ctrl-C ends it after
+the step under way, and the checkpoint keeps what was learned.
 """
 
 import argparse
 import copy
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,7 @@ from minigen.random import Generator
 from minigen.training import (
     Run,
     at_least,
+    device,
     fit_adversarial,
     save_state,
     table,
@@ -81,7 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument(
         "--seed", type=at_least(0), default=0, help="of weights, noise and data; same seed, same result (0)"
     )
-    options.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (cpu)")
+    options.add_argument("--device", type=device, default="cpu", help="cpu or gpu: where to compute (cpu)")
     options.add_argument(
         "--out", type=Path, default=Path("runs/gan_1d"), help="folder for pictures and figures (runs/gan_1d)"
     )
@@ -116,7 +119,18 @@ def train(gan: GAN, density: Density, batches, rng: Generator, arguments: argpar
             return {"W1": metrics.wasserstein1_to_quantile(samples(gan, MONITOR_SAMPLES), lambda u: quantiles)}
 
     run = Run(
-        steps=arguments.steps, every=max(1, arguments.steps // 160), label=f"GAN, {density.name}", monitor=monitor
+        steps=arguments.steps,
+        every=max(1, arguments.steps // 160),
+        label=f"GAN, {density.name}",
+        monitor=monitor,
+        checkpoint=arguments.out / "checkpoint.safetensors",
+        parts={
+            "model": gan,
+            "discriminator_optimizer": discriminator_optimizer,
+            "generator_optimizer": generator_optimizer,
+            "average": average,
+            "noise": rng,
+        },
     )
     fit_adversarial(
         gan,
@@ -134,8 +148,8 @@ def train(gan: GAN, density: Density, batches, rng: Generator, arguments: argpar
 def samples(gan: GAN, n: int) -> np.ndarray:
     """Generate n numbers, the same noise each time, (n,)."""
     with mg.no_grad():
-        device = gan.parameters()[0].device
-        return gan.sample(n, rng=Generator(EVALUATION_SEED, device=device)).to("cpu").numpy().ravel()
+        rng = Generator(EVALUATION_SEED, device=gan.parameters()[0].device)
+        return gan.sample(n, rng=rng).to("cpu").numpy().ravel()
 
 
 def measure(gan: GAN, density: Density, arguments: argparse.Namespace) -> dict:
@@ -267,4 +281,7 @@ def report(figures: dict, density: Density, arguments: argparse.Namespace) -> No
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt as interruption:
+        sys.exit(f"\n{interruption}")

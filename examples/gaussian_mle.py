@@ -22,7 +22,7 @@ from minigen.data import Batches, load_geyser
 from minigen.models import Gaussian
 from minigen.optim import Adam, cosine
 from minigen.random import Generator
-from minigen.training import Run, at_least, fit_likelihood, save_state, table, versions, write_metrics
+from minigen.training import Run, at_least, device, fit_likelihood, save_state, table, versions, write_metrics
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def parse_arguments() -> argparse.Namespace:
         "--batch-size", type=at_least(1), default=272, help="eruptions per step; 272 is all of them (272)"
     )
     options.add_argument("--seed", type=at_least(0), default=0, help="of the order of the batches (0)")
-    options.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (cpu)")
+    options.add_argument("--device", type=device, default="cpu", help="cpu or gpu: where to compute (cpu)")
     options.add_argument(
         "--out", type=Path, default=Path("runs/gaussian_mle"), help="folder for results (runs/gaussian_mle)"
     )

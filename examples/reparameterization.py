@@ -24,7 +24,7 @@ import minigen as mg
 from minigen import plots
 from minigen.distributions import Normal
 from minigen.random import Generator
-from minigen.training import at_least, positive, table, versions, write_metrics
+from minigen.training import at_least, device, positive, table, versions, write_metrics
 
 MEANS = np.linspace(-2, 2, 17)
 SAMPLES = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256])
@@ -107,7 +107,7 @@ def parse_arguments() -> argparse.Namespace:
         "--repetitions", type=at_least(2), default=2000, help="estimates for each point of the picture (2000)"
     )
     options.add_argument("--seed", type=at_least(0), default=0, help="of the samples (0)")
-    options.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (cpu)")
+    options.add_argument("--device", type=device, default="cpu", help="cpu or gpu: where to compute (cpu)")
     options.add_argument(
         "--out", type=Path, default=Path("runs/reparameterization"), help="folder (runs/reparameterization)"
     )

@@ -1,7 +1,6 @@
 """Operations that move, repeat, join or convert elements without computing on them."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -192,18 +191,19 @@ def tile(x: TensorLike, repetitions: int | tuple[int, ...]) -> Tensor:
 # ----------------------------------------------------------------------------------------------- joining, parting
 
 
-@primitive()
-def join(*arrays: Array, axis: int) -> Array:
-    """Return the arrays one after the other along an existing axis: the primitive behind `concatenate` and `stack`."""
-    return array_module(*arrays).concatenate(arrays, axis=axis)
+@primitive(residuals=("ends",))
+def join(*arrays: Array, axis: int) -> tuple[Array, list[int]]:
+    """Return the arrays one after the other along an existing axis: the primitive behind `concatenate` and `stack`.
+
+    The residual `ends` says where each array ends along the axis.
+    """
+    out = array_module(*arrays).concatenate(arrays, axis=axis)
+    return out, list(itertools.accumulate(array.shape[axis] for array in arrays))
 
 
-def _join_vjp(g: Array, arrays_shape: tuple[tuple[int, ...], ...], axis: int, position: int) -> Array:
-    axis %= len(g.shape)
-    start = math.fsum(shape[axis] for shape in arrays_shape[:position])
-    key = [slice(None)] * len(g.shape)
-    key[axis] = slice(int(start), int(start) + arrays_shape[position][axis])
-    return g[tuple(key)]
+def _join_vjp(g: Array, ends: list[int], axis: int, position: int) -> Array:
+    start = ends[position - 1] if position else 0
+    return g[(slice(None),) * (axis % len(g.shape)) + (slice(start, ends[position]),)]
 
 
 join.vjp(arrays=_join_vjp)

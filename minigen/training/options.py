@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Callable
 
+from minigen.backend import module_of
+
 
 def at_least(minimum: int) -> Callable[[str], int]:
     """Return an argparse type for whole numbers from `minimum` on.
@@ -38,3 +40,17 @@ def positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and finite")
     return number
+
+
+def device(text: str) -> str:
+    """Be an argparse type for a device that is there.
+
+    Example:
+        >>> device("cpu")
+        'cpu'
+    """
+    try:
+        module_of(text)
+    except (ValueError, RuntimeError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
