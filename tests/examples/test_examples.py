@@ -109,7 +109,7 @@ def test_gan_on_every_target(name, options, tmp_path, monkeypatch):
         figures, name, dict(zip(options[::2], options[1::2], strict=True)).get("--loss", "nonsaturating")
     )
     assert {path.name for path in tmp_path.iterdir()} == {
-        "densities.png", "training.png", "metrics.json", "weights.safetensors",
+        "densities.png", "training.png", "metrics.json", "weights.safetensors", "checkpoint.safetensors",
     }  # fmt: skip
 
 
@@ -215,3 +215,9 @@ def test_the_default_gan_learns_the_mixture(tmp_path):
 def test_the_gan_learns_faithful(tmp_path):
     _, figures = run_alone("gan_1d", tmp_path, "--target", "faithful")
     assert figures["wasserstein1"] <= 0.10 * target("faithful").standard_deviation
+
+
+@pytest.mark.slow
+def test_the_gan_learns_with_several_steps_of_the_discriminator(tmp_path):
+    _, figures = run_alone("gan_1d", tmp_path, "--critic-steps", "3")
+    assert figures["wasserstein1"] <= 0.20
