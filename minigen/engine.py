@@ -629,6 +629,7 @@ class Primitive(Generic[Signature]):
         return result
 
     def _names(self, arrays: Sequence[Any]) -> list[str]:
+        """Return what error messages call the arguments."""
         return [*self.arguments, *(f"{self.variadic}[{i}]" for i in range(len(arrays)))][: len(arrays)]
 
     # -- plans
@@ -636,6 +637,7 @@ class Primitive(Generic[Signature]):
     def _pool(
         self, plan: Plan, arrays: Sequence[Any], out: Array, residuals: Sequence[Any], keywords: dict[str, Any]
     ) -> list[Any]:
+        """Gather what the plan's vjps can ask for. See `Plan`."""
         named = len(self.arguments)
         values = arrays if self.variadic is None else [*arrays[:named], tuple(arrays[named:])]
         pool = [*values, out, *residuals]
@@ -646,12 +648,14 @@ class Primitive(Generic[Signature]):
         return pool
 
     def _make_plan(self, pattern: int) -> Plan:
+        """Find the vjps that this pattern of arguments calls for, and where in the pool each finds what it names."""
         wanted = [digit == "1" for digit in f"{pattern:b}"[1:]]
         names = self.arguments[: len(wanted)] + ([self.variadic] if self.variadic else [])
         argument_of = [names[min(position, len(names) - 1)] for position in range(len(wanted))]
         known = [*names, "out", *self.residuals, *self.keywords, *(f"{name}_shape" for name in names)]
 
-        runs: list[tuple[int, Callable[..., Any], list[str]]] = []  # position, vjp, and what it needs
+        # Which vjps run: for each its argument's position, and what it names.
+        runs: list[tuple[int, Callable[..., Any], list[str]]] = []
         for position, argument in enumerate(argument_of):
             if not wanted[position]:
                 continue
@@ -671,6 +675,7 @@ class Primitive(Generic[Signature]):
                 raise TypeError(f"{self.name}: the vjp of {argument} asks for {unknown}; it can have {known}")
             runs.append((position, vjp, needs))
 
+        # Where they find it: a pool that holds no more than is needed.
         needed = {need for _, _, needs in runs for need in needs}
         keywords = [name for name in self.keywords if name in needed]
         shapes = [i for i, name in enumerate(names) if f"{name}_shape" in needed]
@@ -681,7 +686,7 @@ class Primitive(Generic[Signature]):
             pulls.append(Pull(position, vjp, slice(len(slots), len(slots) + len(needs))))
             slots += [pool.index(need) for need in needs]
 
-        def source(slot: int) -> Callable[[Node, Any], Any]:
+        def source(slot: int) -> Callable[[Node, Any], Any]:  # what puts a saved value back into the graph
             if slot < len(names):
                 return functools.partial(_restored_tuple if names[slot] == self.variadic else _restored, slot)
             if slot == len(names):
@@ -832,9 +837,8 @@ def _pull_back(
         accumulate(output.node or output, _seed(caller, output, cotangents[i] if cotangents else None, create_graph))
 
     nodes = _reachable(held)
-    onward = (
-        None if wanted is None else wanted | _leading(nodes, wanted)
-    )  # the edges from which a wanted one is reached
+    # The edges that are wanted, or lead to a wanted one; vjps for any other are not run.
+    onward = None if wanted is None else wanted | _leading(nodes, wanted)
     gradients: dict[Edge, Any] = {}
     debugging = _mode.debugging
     with _switched("recording", create_graph):

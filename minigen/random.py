@@ -340,7 +340,7 @@ def _sizes(shape: Shape, method: str) -> tuple[int, ...]:
 
 def _numbers(dtype: Any, method: str) -> _Numbers:
     try:
-        return _NUMBERS[np.dtype(dtype).name]
+        return _NUMBERS[dtype if isinstance(dtype, str) else np.dtype(dtype).name]
     except (KeyError, TypeError):
         raise ValueError(f"{method}: dtype {dtype!r}; expected 'float32' or 'float64'") from None
 

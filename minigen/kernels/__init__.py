@@ -121,11 +121,16 @@ def matmul(a: Array, b: Array) -> Array:
     module = array_module(a, b)
     if a.shape[-1] == 1 == b.shape[-2]:
         return module.multiply(a, b)
-    if threads.blas_is_limited() and module is np and a.ndim == b.ndim == 2:
-        products_per_row = max(1, b.size)
-        if len(a) * products_per_row >= 2 * _ENOUGH_PRODUCTS:
-            out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-            rows = -(-_ENOUGH_PRODUCTS // products_per_row)
-            threads.in_pieces(lambda start, stop: np.matmul(a[start:stop], b, out=out[start:stop]), len(a), rows)
-            return out
-    return module.matmul(a, b)
+    products = a.shape[0] * b.size  # of two matrices
+    if (
+        products < 2 * _ENOUGH_PRODUCTS
+        or a.ndim != 2
+        or b.ndim != 2
+        or module is not np
+        or not threads.blas_is_limited()
+    ):
+        return module.matmul(a, b)
+    out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+    rows = -(-_ENOUGH_PRODUCTS // b.size)  # worth a thread
+    threads.in_pieces(lambda start, stop: np.matmul(a[start:stop], b, out=out[start:stop]), len(a), rows)
+    return out
