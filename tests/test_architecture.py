@@ -1,0 +1,53 @@
+"""The shape of the house: imports run one way, and what is slow to import is imported on first use."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minigen
+
+PACKAGE = Path(minigen.__file__).parent
+ORDER = (
+    "backend", "diagnosis", "kernels", "random", "engine", "ops", "nn", "optim", "distributions", "losses", "models", "data",
+    "metrics", "training", "plots", "testing",
+)  # fmt: skip
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        rooms |= {name.split(".")[1] for name in names if name.startswith("minigen.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_itself_and_rooms_above(path):
+    above = ORDER[: ORDER.index(room(path)) + 1]
+    assert imported_rooms(path) <= set(above)
+
+
+def test_importing_the_package_imports_nothing_slow():
+    slow = ("numba", "cupy", "scipy", "matplotlib", "tqdm", "safetensors", "torch")
+    code = f"import sys, minigen; print([name for name in {slow} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_the_package_reveals_every_room():
+    assert set(ORDER) - {"diagnosis"} == set(minigen.ROOMS)
+    for name in minigen.ROOMS:
+        assert getattr(minigen, name).__name__ == f"minigen.{name}"
