@@ -23,7 +23,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import metrics, plots
-from minigen.data import TARGETS, Density, Empirical, density_batches, target
+from minigen.data import TARGETS, Density, density_batches, target
 from minigen.losses import ADVERSARIAL
 from minigen.models import GAN, mlp_gan
 from minigen.optim import EMA, Adam, cosine
@@ -46,7 +46,6 @@ LEARNING_RATES = {"discriminator": 4e-3, "generator": 2e-3}  # fall to 0 along h
 BETA1 = 0.5  # Adam's; with 0.9 the players overshoot each other
 EVALUATION_SEED, EVALUATION_SAMPLES = 20140610, 50_000
 MONITOR_SAMPLES = 5_000  # for the distance beside the progress bar
-BANDWIDTH = 0.05  # of the kernel density estimate of p_g, in standard deviations of the target, where that is no estimate itself
 
 
 def main() -> None:
@@ -152,72 +151,40 @@ def samples(gan: GAN, n: int) -> np.ndarray:
         return gan.sample(n, rng=rng).to("cpu").numpy().ravel()
 
 
+def discriminator_at(gan: GAN, x: np.ndarray) -> np.ndarray:
+    """Return D at points of the data axis, (M,): a probability, or a score for the least-squares loss."""
+    points = mg.tensor(x[:, None], dtype="float32", device=gan.parameters()[0].device)
+    return mg.Tensor(gan.discriminate(points)).to("cpu").numpy().ravel()
+
+
 def measure(gan: GAN, density: Density, arguments: argparse.Namespace) -> dict:
-    """Compare the generator with the exact target."""
-    generated = samples(gan, EVALUATION_SAMPLES)
-    x = grid(density, generated)
-    p_data, p_generator = density.pdf(x), generator_density(generated, density, x)
-    probability = gan.probability_real(mg.tensor(x[:, None], dtype="float32", device=arguments.device))
-    dx = x[1] - x[0]
-    return {
-        "wasserstein1": metrics.wasserstein1_to_quantile(generated, density.quantile),
-        "wasserstein1_floor": metrics.wasserstein1_floor(
-            density, EVALUATION_SAMPLES, rng=Generator(EVALUATION_SEED), repetitions=5
-        ),
-        "jensen_shannon": metrics.jensen_shannon(p_data, p_generator, dx),
-        "discriminator_gap": None
-        if probability is None
-        else metrics.discriminator_gap(mg.Tensor(probability).to("cpu").numpy().ravel(), p_data, p_generator, dx),
-        "density_estimator": f"Gaussian kernel, bandwidth {bandwidth(density):.4g}, {EVALUATION_SAMPLES} samples",
-        "mode_mass": metrics.mode_mass(generated, density.centres).tolist(),
-        "mode_mass_exact": [mass for _, mass in density.modes],
-        "mean": float(generated.mean()),
-        "standard_deviation": float(generated.std()),
-        "target": arguments.target,
-        "loss": arguments.loss,
-        "critic_steps": arguments.critic_steps,
-        "latent": arguments.latent,
-        "seed": arguments.seed,
-        "steps": arguments.steps,
-        "device": arguments.device,
-        "versions": versions(),
-    }
-
-
-def grid(density: Density, generated: np.ndarray) -> np.ndarray:
-    """Return 2,001 points that cover both the target and what was generated."""
-    low, high = density.support
-    return np.linspace(min(low, float(generated.min())), max(high, float(generated.max())), 2001)
-
-
-def bandwidth(density: Density) -> float:
-    """Return the bandwidth for p_g: where the target's density is a kernel estimate too, both are smoothed alike."""
-    return density.bandwidth if isinstance(density, Empirical) else BANDWIDTH * density.standard_deviation
-
-
-def generator_density(generated: np.ndarray, density: Density, x: np.ndarray) -> np.ndarray:
-    """Return the estimate of p_g on the grid."""
-    return metrics.binned_kernel_density(generated, x, bandwidth=bandwidth(density))
+    """Compare the generator with the exact target; add the settings."""
+    is_probability = gan.adversarial_loss.is_probability
+    figures = metrics.compare_with_density(
+        samples(gan, EVALUATION_SAMPLES),
+        density,
+        discriminator=(lambda x: discriminator_at(gan, x)) if is_probability else None,
+    )
+    names = ("target", "loss", "critic_steps", "latent", "seed", "steps", "device")
+    return figures | {name: getattr(arguments, name) for name in names} | {"versions": versions()}
 
 
 def draw(gan: GAN, density: Density, history, figures: dict, arguments: argparse.Namespace) -> None:
     """Write densities.png and training.png."""
-    generated = samples(gan, EVALUATION_SAMPLES)
     x = np.linspace(*density.support, 1001)
-    p_data, p_generator = density.pdf(x), generator_density(generated, density, x)
+    bandwidth = metrics.matching_bandwidth(density)
+    p_data = density.pdf(x)
+    p_generator = metrics.binned_kernel_density(samples(gan, EVALUATION_SAMPLES), x, bandwidth=bandwidth)
     z = np.zeros((301, arguments.latent), np.float32)
-    z[:, 0] = np.linspace(-3, 3, 301)
+    z[:, 0] = np.linspace(-3, 3, len(z))
     with mg.no_grad():
         mapped = gan.generator(mg.tensor(z, device=arguments.device)).to("cpu").numpy()
-        scores = gan.discriminator(mg.tensor(x[:, None], dtype="float32", device=arguments.device))
-    is_probability = gan.adversarial_loss.is_probability
-    discriminator = (mg.sigmoid(scores) if is_probability else scores).to("cpu").numpy()
     figure = plots.gan_densities(
         x,
         p_data=p_data,
         p_generator=p_generator,
-        discriminator=discriminator.ravel(),
-        discriminator_label="$D(x)$" if is_probability else "$D(x)$, a score",
+        discriminator=discriminator_at(gan, x),
+        discriminator_label="$D(x)$" if gan.adversarial_loss.is_probability else "$D(x)$, a score",
         optimal=metrics.optimal_discriminator(p_data, p_generator),
         latent=z[:, 0],
         generated=mapped.ravel(),

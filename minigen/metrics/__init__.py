@@ -1,5 +1,6 @@
 """How far a model's distribution is from the data's: each metric with its estimator's bias."""
 
+from minigen.metrics.density_match import compare_with_density, matching_bandwidth
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
 from minigen.metrics.kernel_density import binned_kernel_density
@@ -12,9 +13,11 @@ from minigen.metrics.wasserstein import (
 
 __all__ = [
     "binned_kernel_density",
+    "compare_with_density",
     "discriminator_gap",
     "jensen_shannon",
     "kullback_leibler",
+    "matching_bandwidth",
     "mode_mass",
     "optimal_discriminator",
     "total_variation",

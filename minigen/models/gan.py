@@ -60,12 +60,11 @@ class GAN(nn.Module):
         loss = self.adversarial_loss.generator(self.discriminator(self.sample(n, rng=rng)))
         return loss, {"generator": loss.detach()}
 
-    def probability_real(self, x: TensorLike) -> Array | None:
-        """Return D(x), (N, 1), without a graph; None where the loss gives D no meaning as a probability."""
-        if not self.adversarial_loss.is_probability:
-            return None
+    def discriminate(self, x: TensorLike) -> Array:
+        """Return, without a graph, D(x), (N, 1): a probability, or the bare score where the loss makes it none."""
         with no_grad():
-            return ops.sigmoid(self.discriminator(x)).data
+            scores = self.discriminator(x)
+            return (ops.sigmoid(scores) if self.adversarial_loss.is_probability else scores).data
 
 
 def mlp_gan(*, features: int, latent: int, width: int, rng: Generator, loss: str = "nonsaturating") -> GAN:

@@ -62,16 +62,13 @@ def test_the_generators_gradient_flows_through_the_discriminator():
     assert gan.discriminator.weight.grad is None
 
 
-def test_probability_real():
+def test_discriminate_gives_a_probability_where_the_loss_has_one():
     x = Generator(2).normal((6, 2))
     for loss in ADVERSARIAL:
         gan = small_gan(loss)
-        probability = gan.probability_real(x)
-        if adversarial(loss).is_probability:
-            np.testing.assert_array_equal(probability, mg.sigmoid(gan.discriminator(x)).data)
-            assert probability.shape == (6, 1)
-        else:
-            assert probability is None
+        scores = gan.discriminator(x).data
+        expected = mg.sigmoid(scores) if adversarial(loss).is_probability else scores
+        np.testing.assert_array_equal(gan.discriminate(x), expected)
 
 
 def test_an_unknown_loss_is_refused():
