@@ -227,7 +227,7 @@ class Adam(Optimizer):
         >>> optimizer = Adam({"w": w}, learning_rate=0.5)
         >>> mg.sum(w * w).backward()
         >>> optimizer.step()
-        >>> w.data
+        >>> w.data.round(4)
         array([0.5], dtype=float32)
     """
 
@@ -282,7 +282,7 @@ class AdamW(Adam):
         >>> optimizer = AdamW({"w": w}, learning_rate=0.5, weight_decay=0.1)
         >>> mg.sum(w * w).backward()
         >>> optimizer.step()
-        >>> w.data
+        >>> w.data.round(4)
         array([0.45], dtype=float32)
     """
 
