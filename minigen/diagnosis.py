@@ -48,10 +48,19 @@ def explained(
         )
     if any(device_of(getattr(value, "data", None)) for value in keywords.values()):
         return TypeError(f"{operation}: arrays and tensors are given by position, not by keyword")
-    kind = next((kind for kind in (IndexError, ValueError) if isinstance(error, kind)), TypeError)
     given = [described(name, array) for name, array in zip(names, arrays, strict=True)]
     given += [described(name, value) for name, value in keywords.items()]
-    return kind(f"{operation}: {error}; got {', '.join(given)}")
+    return kind_of(error)(f"{operation}: {error}; got {', '.join(given)}")
+
+
+def kind_of(error: Exception) -> type[Exception]:
+    """Return the built-in kind of an error, which can be made with a message alone: IndexError, ValueError, or else TypeError.
+
+    Example:
+        >>> kind_of(AttributeError("no shape"))
+        <class 'TypeError'>
+    """
+    return next((kind for kind in (IndexError, ValueError) if isinstance(error, kind)), TypeError)
 
 
 def check_finite(what: str, values: Array, names: Sequence[str], inputs: Sequence[Any], origin: str) -> None:

@@ -13,18 +13,20 @@ Result = TypeVar("Result")
 
 
 def composite(function: Callable[Signature, Result]) -> Callable[Signature, Result]:
-    """Let a function's failure on what is no array name the function, and say what it was given."""
+    """Let a function's failure name the function, not only the primitive in which it came to light."""
 
     @functools.wraps(function)
     def checked(*arguments: Signature.args, **keywords: Signature.kwargs) -> Result:
         try:
             return function(*arguments, **keywords)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            if str(error).startswith(f"{function.__name__}: "):
+                raise
             for argument in arguments:
                 for value in argument if isinstance(argument, list | tuple) else (argument,):
                     if isinstance(value, list | float | bool) or _is_foreign(value):
                         raise TypeError(diagnosis.not_admitted(function.__name__, value)) from error
-            raise
+            raise diagnosis.kind_of(error)(f"{function.__name__}: {error}") from error
 
     return checked
 
