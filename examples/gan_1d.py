@@ -29,6 +29,7 @@ from minigen.models import GAN, mlp_gan
 from minigen.optim import EMA, Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
+    History,
     Run,
     at_least,
     device,
@@ -60,8 +61,9 @@ def main() -> None:
         show_saturation(gan, density, arguments)
     history, average = train(gan, density, batches, rng, arguments)
     with average.applied():  # the averaged generator is the result
-        figures = measure(gan, density, arguments)
-        draw(gan, density, history, figures, arguments)
+        generated = samples(gan, EVALUATION_SAMPLES)
+        figures = measure(gan, generated, density, arguments)
+        draw(gan, generated, density, history, figures, arguments)
         save_state(arguments.out / "weights.safetensors", model=gan)
     figures["seconds"] = round(time.perf_counter() - started, 1)
     write_metrics(arguments.out / "metrics.json", figures)
@@ -101,7 +103,9 @@ def data_batches(density: Density, seed: int, arguments: argparse.Namespace) -> 
         yield mg.tensor(batch, device=arguments.device)
 
 
-def train(gan: GAN, density: Density, batches, rng: Generator, arguments: argparse.Namespace):
+def train(
+    gan: GAN, density: Density, batches: Iterator[mg.Tensor], rng: Generator, arguments: argparse.Namespace
+) -> tuple[History, EMA]:
     """Play the game; return the recorded figures and the averaged generator."""
 
     def adam(player: str, steps: int) -> Adam:
@@ -157,11 +161,11 @@ def discriminator_at(gan: GAN, x: np.ndarray) -> np.ndarray:
     return mg.Tensor(gan.discriminate(points)).to("cpu").numpy().ravel()
 
 
-def measure(gan: GAN, density: Density, arguments: argparse.Namespace) -> dict:
+def measure(gan: GAN, generated: np.ndarray, density: Density, arguments: argparse.Namespace) -> dict:
     """Compare the generator with the exact target; add the settings."""
     is_probability = gan.adversarial_loss.is_probability
     figures = metrics.compare_with_density(
-        samples(gan, EVALUATION_SAMPLES),
+        generated,
         density,
         discriminator=(lambda x: discriminator_at(gan, x)) if is_probability else None,
     )
@@ -169,12 +173,14 @@ def measure(gan: GAN, density: Density, arguments: argparse.Namespace) -> dict:
     return figures | {name: getattr(arguments, name) for name in names} | {"versions": versions()}
 
 
-def draw(gan: GAN, density: Density, history, figures: dict, arguments: argparse.Namespace) -> None:
+def draw(
+    gan: GAN, generated: np.ndarray, density: Density, history: History, figures: dict, arguments: argparse.Namespace
+) -> None:
     """Write densities.png and training.png."""
     x = np.linspace(*density.support, 1001)
     bandwidth = metrics.matching_bandwidth(density)
     p_data = density.pdf(x)
-    p_generator = metrics.binned_kernel_density(samples(gan, EVALUATION_SAMPLES), x, bandwidth=bandwidth)
+    p_generator = metrics.binned_kernel_density(generated, x, bandwidth=bandwidth)
     z = np.zeros((301, arguments.latent), np.float32)
     z[:, 0] = np.linspace(-3, 3, len(z))
     with mg.no_grad():

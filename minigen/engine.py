@@ -13,7 +13,8 @@ A vjp is written in minigen's own operations. Those compute on whatever they are
 nothing, which is an ordinary backward pass; on Tensors they record, which is a backward pass that can itself be differentiated. So
 `grad(..., create_graph=True)` needs no second set of rules.
 
-Order of the file: modes, Tensor, Node, Primitive, the walk (`backward`, `grad`), and the two primitives that the walk itself needs.
+Order of the file: modes, Storage and Tensor, Node, Primitive, the walk (`backward`, `grad`), and the two primitives that the walk
+itself needs.
 """
 
 import functools
@@ -599,17 +600,17 @@ class Primitive(Generic[Signature]):
     ) -> Tensor:
         """Wrap the output in a Tensor, on a new node if gradients are wanted."""
         edges: list[Edge | None] = []
-        pattern = 1  # a leading 1, then a binary digit per argument: 1 where it requires grad
+        pattern = 1  # in binary a leading 1, then a digit per argument: 1 where it requires grad
         requires_grad = has_storage = False
         for argument in arguments:
-            pattern += pattern
+            pattern *= 2
             if isinstance(argument, Tensor):
                 if argument.storage is not None:
                     has_storage = True
                 if argument.requires_grad:
                     requires_grad = True
                     pattern += 1
-                    edges.append(argument.node or argument)
+                    edges.append(argument.node or argument)  # a leaf is its own edge
                     continue
             edges.append(None)
 

@@ -136,7 +136,7 @@ class Module:
             )
         for tensor in [*parameters.values(), *self.named_buffers().values()]:
             tensor.data = to_device(tensor.data, device)
-            tensor.grad = None
+            tensor.grad = tensor.grad_memory = None  # an optimizer that is gone may have left a place on the old device
         return self
 
     # -- state

@@ -12,7 +12,6 @@ from minigen.backend import Array, array_module
 from minigen.engine import primitive
 
 SQRT_2_PI = math.sqrt(2 * math.pi)
-SQRT_PI = math.sqrt(math.pi)
 
 # ---------------------------------------------------------------------------------- comparisons: no gradient flows
 
@@ -324,7 +323,14 @@ def erf(x: Array) -> Array:
     return kernels.erf(x)
 
 
-erf.vjp(x=lambda g, x: g * (2 / SQRT_PI) * exp(-x * x))
+@primitive()
+def erf_backward(g: Array, x: Array) -> Array:
+    """Return g 2/sqrt(pi) exp(-x^2), the vjp of erf(x)."""
+    return kernels.erf_backward(g, x)
+
+
+erf.vjp(x=lambda g, x: erf_backward(g, x))
+erf_backward.vjp(g=lambda h, x: erf_backward(h, x), x=lambda h, g, x: -2.0 * x * erf_backward(h * g, x))
 
 # ------------------------------------------------------------------------------------------ trigonometry
 

@@ -1,11 +1,13 @@
 """Writing a figure to a file, whole or not at all."""
 
+import io
 import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from minigen.plots.style import styled
+from minigen.training import write_atomically
 
 UNDATED = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The formats by suffix, each with the metadata that keeps the time of writing out of the file."""
@@ -15,8 +17,8 @@ UNDATED = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure in the format of the path's suffix; the same figure gives the same bytes.
 
-    The picture is drawn into a file beside `path` and then renamed, so `path` never holds half a picture, and keeps
-    what it held when drawing fails. A missing folder is made.
+    The picture is drawn in memory and then written by `training.write_atomically`, so `path` never holds half a picture, and keeps what
+    it held when drawing or writing fails. A missing folder is made.
 
     Args:
         figure: the picture.
@@ -34,10 +36,6 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = path.suffix.lower()
     if suffix not in UNDATED:
         raise ValueError(f"save: {str(path)!r} ends in {suffix!r}; a picture is written as {', '.join(UNDATED)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(aside, format=suffix[1:], metadata=UNDATED[suffix])
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=suffix[1:], metadata=UNDATED[suffix])
+    write_atomically(path, drawn.getvalue())

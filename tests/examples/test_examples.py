@@ -10,9 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors import safe_open
 
 from minigen.data import TARGETS, target
+from minigen.metrics import wasserstein1_to_quantile
+from minigen.models import mlp_gan
+from minigen.random import Generator
+from minigen.training import load_state
 
 FOLDER = Path(__file__).parents[2] / "examples"
 SHORT = {
@@ -111,6 +117,30 @@ def test_gan_on_every_target(name, options, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {
         "densities.png", "training.png", "metrics.json", "weights.safetensors", "checkpoint.safetensors",
     }  # fmt: skip
+
+
+def test_the_result_of_the_gan_is_its_averaged_generator(tmp_path, monkeypatch):
+    run_here(monkeypatch, "gan_1d", tmp_path, "--steps", "40")
+    with (
+        safe_open(tmp_path / "checkpoint.safetensors", framework="numpy") as checkpoint,
+        safe_open(tmp_path / "weights.safetensors", framework="numpy") as weights,
+    ):
+        names = [name for name in weights.keys() if name.startswith("model.generator.")]  # noqa: SIM118
+        for name in names:
+            average = checkpoint.get_tensor(f"average.{name.removeprefix('model.generator.')}.average")
+            np.testing.assert_array_equal(weights.get_tensor(name), average)
+            assert not np.array_equal(average, checkpoint.get_tensor(name))
+        (recorded,) = checkpoint.metadata().values()
+
+    gan = mlp_gan(features=1, latent=4, width=64, rng=Generator(0))
+    load_state(tmp_path / "weights.safetensors", model=gan)
+    example = runpy.run_path(str(FOLDER / "gan_1d.py"))
+    drawn = example["samples"](gan, example["MONITOR_SAMPLES"])
+    distance = wasserstein1_to_quantile(drawn, target("mixture").quantile)
+    last = json.loads(recorded)["run.rows"][-1]
+    # The last figures were recorded in the last step, after its update of the average.
+    assert last["step"] == 39
+    assert last["W1"] == pytest.approx(distance, rel=1e-9)
 
 
 def test_gan_shows_saturation_and_is_not_changed_by_it(tmp_path, monkeypatch):

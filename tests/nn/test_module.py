@@ -310,3 +310,14 @@ def test_summary_leaves_nothing_behind():
     assert leaf.weight.grad is None
     assert leaf(X).requires_grad  # recording is on again
     assert len(rows(leaf, X)) == 2  # nothing called before is listed
+
+
+def test_a_moved_parameter_forgets_the_place_that_a_former_optimizer_gave_its_gradient():
+    layer = nn.Linear(2, 1, rng=Generator(0))
+    optimizer = mg.optim.SGD(layer, learning_rate=0.1)
+    place = optimizer.arena.gradients
+    del optimizer
+    layer.to("cpu")
+    mg.sum(layer(mg.ones((3, 2)))).backward()
+    assert layer.weight.grad is not None
+    assert not place.any()

@@ -17,6 +17,7 @@ from minigen.backend import device_of, to_device
 from minigen.engine import Primitive, sum_to
 from minigen.ops.elementwise import (
     elu_backward,
+    erf_backward,
     gelu_backward,
     leaky_relu_backward,
     relu_backward,
@@ -238,6 +239,7 @@ backward(softplus_backward, normal, lambda g, x: g * scipy.special.expit(x))
 backward(silu_backward, normal, lambda g, x: g * scipy.special.expit(x) * (1 + x * scipy.special.expit(-x)))
 backward(gelu_backward, normal, lambda g, x, form: g * gelu_slope(x, form), form="exact")
 backward(gelu_backward, normal, lambda g, x, form: g * gelu_slope(x, form), form="tanh")
+backward(erf_backward, normal, lambda g, x: g * 2 / np.sqrt(np.pi) * np.exp(-(x**2)))
 backward(relu_backward, away, lambda g, y: np.where(y > 0, g, 0))
 backward(leaky_relu_backward, away, lambda g, x, slope: np.where(x > 0, g, slope * g), slope=0.2)
 backward(elu_backward, away, lambda g, x, alpha: np.where(x > 0, g, g * alpha * np.exp(x)), alpha=0.5)

@@ -129,6 +129,7 @@ TWINS = {
     "flip": lambda x, axis=None: torch.flip(x, dims(x, axis)),
     "gather": lambda x, indices, axis: torch.gather(x, axis, indices),
     "gelu": gelu,
+    "erf_backward": derivative(torch.erf),
     "gelu_backward": derivative(gelu),
     "index": index,
     "join": lambda *arrays, axis: torch.cat(arrays, dim=axis),

@@ -25,8 +25,8 @@ def test_the_suffix_chooses_the_format_and_the_bytes_are_reproducible(suffix, tm
 
 
 def test_when_drawing_fails_the_file_keeps_what_it_held(tmp_path, monkeypatch):
-    def fail_halfway(path, **_):
-        path.write_bytes(b"\x89PN")
+    def fail_halfway(target, **_):
+        target.write(b"\x89PN")
         raise OSError("no space left on device")
 
     path = tmp_path / "picture.png"

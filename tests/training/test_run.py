@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen.data import Batches, density_batches, target
+from minigen.kernels.threads import blas_is_limited
 from minigen.models import Gaussian, mlp_gan
 from minigen.optim import EMA, SGD, Adam, RMSProp, cosine
 from minigen.random import Generator
@@ -310,3 +311,9 @@ def test_a_checkpoint_is_written_when_the_run_ends(tmp_path):
     assert everything(finished) == everything(training)
     finished.fit(finished.batches)  # no step is left
     assert everything(finished) == everything(training)
+
+
+def test_blas_works_on_one_thread_while_a_run_lasts():
+    limited = [blas_is_limited() for _ in Run(steps=2, progress=False)]
+    assert limited == [True, True]
+    assert not blas_is_limited()
