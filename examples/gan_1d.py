@@ -63,7 +63,7 @@ def main() -> None:
     with average.applied():  # the averaged generator is the result
         generated = samples(gan, EVALUATION_SAMPLES)
         figures = measure(gan, generated, density, arguments)
-        draw(gan, generated, density, history, figures, arguments)
+        draw(gan, generated, density, history, arguments)
         save_state(arguments.out / "weights.safetensors", model=gan)
     figures["seconds"] = round(time.perf_counter() - started, 1)
     write_metrics(arguments.out / "metrics.json", figures)
@@ -173,9 +173,7 @@ def measure(gan: GAN, generated: np.ndarray, density: Density, arguments: argpar
     return figures | {name: getattr(arguments, name) for name in names} | {"versions": versions()}
 
 
-def draw(
-    gan: GAN, generated: np.ndarray, density: Density, history: History, figures: dict, arguments: argparse.Namespace
-) -> None:
+def draw(gan: GAN, generated: np.ndarray, density: Density, history: History, arguments: argparse.Namespace) -> None:
     """Write densities.png and training.png."""
     x = np.linspace(*density.support, 1001)
     bandwidth = metrics.matching_bandwidth(density)
@@ -205,7 +203,7 @@ def draw(
         losses={"D": history.column("discriminator"), "G": history.column("generator")},
         equilibrium=dict(zip("DG", best, strict=True)),
         wasserstein=history.column("W1"),
-        wasserstein_floor=figures["wasserstein1_floor"] * (EVALUATION_SAMPLES / MONITOR_SAMPLES) ** 0.5,
+        wasserstein_floor=metrics.wasserstein1_floor(density, MONITOR_SAMPLES, rng=Generator(EVALUATION_SEED)),
         gradient_norm=history.column("generator_gradient"),
         title=f"{density.name}, {arguments.loss} loss",
     )
