@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen.losses import ADVERSARIAL, adversarial
+from minigen.losses import ADVERSARIAL, adversarial, gradient_penalty
+from minigen.random import Generator
 
 logits = st.lists(st.floats(-10, 10), min_size=1, max_size=6).map(lambda values: np.array(values)[:, None])  # (N, 1)
 extreme = st.lists(st.sampled_from([-1e4, 0.0, 1e4]), min_size=1, max_size=6).map(lambda x: np.array(x, np.float32))
@@ -25,11 +26,19 @@ DISCRIMINATOR = {
     "minimax": lambda real, fake: np.mean(-np.log(D(real))) + np.mean(-np.log(1 - D(fake))),
     "nonsaturating": lambda real, fake: np.mean(-np.log(D(real))) + np.mean(-np.log(1 - D(fake))),
     "least-squares": lambda real, fake: np.mean((real - 1) ** 2) / 2 + np.mean(fake**2) / 2,
+    "reverse-kl": lambda real, fake: (
+        np.mean(np.exp(-real)) - np.mean(1 - fake)
+    ),  # of T = -exp(-l): -E[T] + E[-1 - log(-T)]
+    "wasserstein": lambda real, fake: np.mean(fake) - np.mean(real),
+    "wasserstein-gp": lambda real, fake: np.mean(fake) - np.mean(real),
 }
 GENERATOR = {
     "minimax": lambda fake: np.mean(np.log(1 - D(fake))),
     "nonsaturating": lambda fake: np.mean(-np.log(D(fake))),
     "least-squares": lambda fake: np.mean((fake - 1) ** 2) / 2,
+    "reverse-kl": lambda fake: np.mean(-fake),
+    "wasserstein": lambda fake: np.mean(-fake),
+    "wasserstein-gp": lambda fake: np.mean(-fake),
 }
 
 # N times the derivative of the losses with respect to one logit.
@@ -37,18 +46,27 @@ DISCRIMINATOR_SLOPES = {
     "minimax": (lambda real: -(1 - D(real)), lambda fake: D(fake)),
     "nonsaturating": (lambda real: -(1 - D(real)), lambda fake: D(fake)),
     "least-squares": (lambda real: real - 1, lambda fake: fake),
+    "reverse-kl": (lambda real: -np.exp(-real), np.ones_like),
+    "wasserstein": (lambda real: -np.ones_like(real), np.ones_like),
+    "wasserstein-gp": (lambda real: -np.ones_like(real), np.ones_like),
 }
 GENERATOR_SLOPES = {
     "minimax": lambda fake: -D(fake),
     "nonsaturating": lambda fake: -(1 - D(fake)),
     "least-squares": lambda fake: fake - 1,
+    "reverse-kl": lambda fake: -np.ones_like(fake),
+    "wasserstein": lambda fake: -np.ones_like(fake),
+    "wasserstein-gp": lambda fake: -np.ones_like(fake),
 }
 
 
 def test_every_loss_is_covered():
     assert set(NAMES) == set(DISCRIMINATOR) == set(GENERATOR)
     assert all(name == adversarial(name).name for name in NAMES)
-    assert [name for name in NAMES if not adversarial(name).is_probability] == ["least-squares"]
+    scores = ["least-squares", "wasserstein", "wasserstein-gp"]
+    assert [name for name in NAMES if not adversarial(name).is_probability] == scores
+    assert [name for name in NAMES if adversarial(name).weight_bound] == ["wasserstein"]
+    assert [name for name in NAMES if adversarial(name).penalty] == ["wasserstein-gp"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,8 +77,8 @@ def test_values(name, real, fake):
     assert value.shape == ()
     assert value.dtype == np.float64
     # 1 - D(10) = 4.5e-5 keeps 11 digits.
-    np.testing.assert_allclose(value.item(), DISCRIMINATOR[name](real, fake), rtol=1e-10)
-    np.testing.assert_allclose(loss.generator(mg.tensor(fake)).item(), GENERATOR[name](fake), rtol=1e-10)
+    np.testing.assert_allclose(value.item(), DISCRIMINATOR[name](real, fake), rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(loss.generator(mg.tensor(fake)).item(), GENERATOR[name](fake), rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,7 +116,7 @@ def test_extreme_logits_in_float32(name, real, fake):
     np.testing.assert_allclose(mg.grad(loss.generator(g), g).data, slope, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["minimax", "nonsaturating", "least-squares", "reverse-kl"])
 def test_equilibrium(name):
     # Where p_g = p_data, real and fake outputs have one distribution; the best D is then constant, at D = 1/2 or the score 1/2.
     loss = adversarial(name)
@@ -117,7 +135,96 @@ def test_equilibrium_of_the_game_is_minus_log_4():
     assert value == dict.fromkeys(value, -math.log(4))
 
 
+def test_a_critic_of_equal_distributions_finds_no_distance():
+    for name in ("wasserstein", "wasserstein-gp"):
+        scores = mg.tensor(np.array([[3.0], [-1.0]]))
+        assert adversarial(name).discriminator(scores, scores).item() == 0 == adversarial(name).equilibrium[0]
+        assert adversarial(name).equilibrium[1] is None
+
+
+@given(real=logits, fake=logits)
+def test_the_reverse_kl_is_a_lower_bound_reached_by_the_log_ratio(real, fake):
+    # Over a table of four points, with any l and with l = log p/q.
+    rng = np.random.default_rng(len(real) + 10 * len(fake))
+    p, q = rng.dirichlet(np.ones(4), 2)
+
+    def bound(scores):
+        # The losses take means over samples; 4 weighted copies of each point are the expectation.
+        real, fake = mg.tensor(scores - np.log(4 * p)), mg.tensor(4 * q * scores)
+        return -adversarial("reverse-kl").discriminator(real, fake).item()
+
+    divergence = np.sum(q * np.log(q / p))
+    assert bound(np.log(p / q)) == pytest.approx(divergence, abs=1e-12)
+    assert bound(np.resize(real, 4)) <= divergence + 1e-12
+
+
 def test_an_unknown_name_lists_the_known_ones():
-    message = r"adversarial loss 'wasserstein' is unknown; it is one of nonsaturating, minimax, least-squares"
+    message = r"adversarial loss 'hinge' is unknown; it is one of nonsaturating, minimax, least-squares, reverse-kl, wasserstein"
     with pytest.raises(ValueError, match=message):
-        adversarial("wasserstein")
+        adversarial("hinge")
+
+
+# ---------------------------------------------------------------------------------------------------- the gradient penalty
+
+
+def quadratic(y, matrix):
+    """The critic y M y / 2 of every example of a batch, whose gradient is M y for a symmetric M."""
+    flat = y.reshape(len(y), -1)
+    return 0.5 * mg.sum((flat @ matrix) * flat, axis=1, keepdims=True)
+
+
+def interpolates(real, fake, seed):
+    """The points that `gradient_penalty` draws: one share for each example, over all of its features."""
+    share = Generator(seed).uniform((len(real), *(1 for _ in real.shape[1:])))
+    return share * real + (1 - share) * fake
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 3), (4, 2, 3), (3, 2, 2, 2)])
+def test_the_penalty_in_closed_form(shape):
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(2, *shape))
+    features = math.prod(shape[1:])
+    root = rng.normal(size=(features, features))
+    matrix = mg.tensor(root + root.T, requires_grad=True)
+    penalty = gradient_penalty(lambda y: quadratic(y, matrix), real, fake, rng=Generator(7))
+
+    def expected(m):
+        slopes = np.linalg.norm(interpolates(real, fake, 7).reshape(shape[0], -1) @ m, axis=1)
+        return np.mean((slopes - 1) ** 2)
+
+    assert penalty.item() == pytest.approx(expected(matrix.data), rel=1e-10)
+    # Its derivative by the critic's weights is a second derivative of the critic: against central differences.
+    direction = rng.normal(size=matrix.shape)
+    direction += direction.T
+    step = 1e-6
+    slope = (expected(matrix.data + step * direction) - expected(matrix.data - step * direction)) / (2 * step)
+    assert float(np.sum(mg.grad(penalty, matrix).data * direction)) == pytest.approx(slope, rel=1e-6)
+
+
+def test_each_example_has_a_share_of_its_own():
+    # Between (0, 0) and (1, 1) every point lies on the diagonal, and no two examples of a batch at one place.
+    seen = []
+
+    def critic(y):
+        seen.append(y.data)
+        return mg.sum(y, axis=1, keepdims=True)
+
+    gradient_penalty(critic, np.ones((50, 2)), np.zeros((50, 2)), rng=Generator(0))
+    (points,) = seen
+    np.testing.assert_array_equal(points[:, 0], points[:, 1])
+    assert len(set(points[:, 0])) == 50
+    assert 0.4 < points.mean() < 0.6
+
+
+def test_the_penalty_of_a_slope_of_one_is_zero_and_of_a_constant_critic_one():
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    direction = np.array([[0.5], [-0.5], [0.5], [0.5]])
+    assert gradient_penalty(lambda y: y @ direction, x, x, rng=Generator(0)).item() == pytest.approx(0, abs=1e-30)
+    flat = gradient_penalty(lambda y: 0.0 * mg.sum(y, axis=1, keepdims=True), x, x, rng=Generator(0))
+    assert flat.item() == 1  # the norm's kink at 0
+
+
+def test_the_penalty_refuses_unequal_shapes():
+    message = r"gradient_penalty: real examples have shape \(4, 2\), generated ones \(3, 2\); expected the same number"
+    with pytest.raises(ValueError, match=message):
+        gradient_penalty(lambda y: y, np.ones((4, 2)), np.ones((3, 2)), rng=Generator(0))

@@ -1,6 +1,6 @@
 """The models, one file per family; each file opens with the equations that it implements."""
 
-from minigen.models.gan import GAN, mlp_gan
+from minigen.models.gan import GAN, Packed, mlp_gan
 from minigen.models.gaussian import Gaussian
 
-__all__ = ["GAN", "Gaussian", "mlp_gan"]
+__all__ = ["GAN", "Gaussian", "Packed", "mlp_gan"]

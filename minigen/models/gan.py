@@ -7,13 +7,18 @@ They play
 
 For a fixed G the best discriminator is D*(x) = p_data(x) / (p_data(x) + p_g(x))                               proposition 1
 and V(D*, G) = -log 4 + 2 JSD(p_data || p_g), which is least, -log 4, where p_g = p_data.                          theorem 1
+
+Other losses put other distances in the place of JSD; see `minigen.losses`.
+
+A generator may *collapse* onto a few modes of the data. A discriminator that judges m examples at once, all real or all generated, sees
+that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordinary discriminator of m times as many features (`Packed`).
 """
 
 import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike, no_grad
-from minigen.losses import adversarial
+from minigen.losses import AdversarialLoss, adversarial, gradient_penalty
 from minigen.random import Generator
 
 
@@ -24,7 +29,7 @@ class GAN(nn.Module):
         generator: maps z, (N, latent), to examples, (N, ...).
         discriminator: maps examples to one number each, (N, 1): the logit of D, or an unbounded score, as the loss has it.
         latent: the dimension of z.
-        loss: "nonsaturating", "minimax" or "least-squares"; see `minigen.losses`.
+        loss: one of `minigen.losses.ADVERSARIAL`, or its name.
 
     Example:
         >>> rng = Generator(0)
@@ -37,23 +42,36 @@ class GAN(nn.Module):
     """
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, *, latent: int, loss: str = "nonsaturating"
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        latent: int,
+        loss: str | AdversarialLoss = "nonsaturating",
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
-        self.adversarial_loss = adversarial(loss)
+        self.adversarial_loss = adversarial(loss) if isinstance(loss, str) else loss
 
     def sample(self, n: int, *, rng: Generator) -> Tensor:
         """Return n generated examples, (n, ...)."""
         return self.generator(rng.normal((n, self.latent)))
 
     def discriminator_loss(self, real: TensorLike, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return D's loss on a batch of real examples, (N, ...), and as many generated ones, which are constants to D."""
+        """Return D's loss on a batch of real examples, (N, ...), and as many generated ones, which are constants to D.
+
+        Where the loss has a gradient penalty, it is added and named as a term of its own; the term "discriminator" is without it.
+        """
         with no_grad():
             fake = self.sample(len(real), rng=rng)
         loss = self.adversarial_loss.discriminator(self.discriminator(real), self.discriminator(fake))
-        return loss, {"discriminator": loss.detach()}
+        terms = {"discriminator": loss.detach()}
+        if self.adversarial_loss.penalty:
+            penalty = gradient_penalty(self.discriminator, real, fake, rng=rng)
+            terms["gradient_penalty"] = penalty.detach()
+            loss = loss + self.adversarial_loss.penalty * penalty
+        return loss, terms
 
     def generator_loss(self, n: int, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return G's loss on n generated examples. Its gradient flows through D; only that of G's parameters is wanted."""
@@ -67,7 +85,34 @@ class GAN(nn.Module):
             return (ops.sigmoid(scores) if self.adversarial_loss.is_probability else scores).data
 
 
-def mlp_gan(*, features: int, latent: int, width: int, rng: Generator, loss: str = "nonsaturating") -> GAN:
+class Packed(nn.Module):
+    """A discriminator's view of examples in packs of m (Lin et al. 2018, section 3).
+
+    Args:
+        discriminator: maps m examples side by side, (N / m, m F), to one number a pack, (N / m, 1).
+        size: m; the number of examples must be a multiple of it.
+
+    Example:
+        >>> packed = Packed(nn.Linear(4, 1, rng=Generator(0)), size=2)
+        >>> packed(Generator(0).normal((6, 2))).shape
+        (3, 1)
+    """
+
+    def __init__(self, discriminator: nn.Module, *, size: int) -> None:
+        self.discriminator = discriminator
+        self.size = size
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Judge packs of neighbours, (N, F) -> (N / m, 1)."""
+        n, features = x.shape
+        if n % self.size:
+            raise ValueError(f"Packed: {n} examples do not divide into packs of {self.size}")
+        return self.discriminator(ops.reshape(x, shape=(n // self.size, self.size * features)))
+
+
+def mlp_gan(
+    *, features: int, latent: int, width: int, rng: Generator, loss: str | AdversarialLoss = "nonsaturating"
+) -> GAN:
     """Return a GAN of two perceptrons with two hidden layers each, for small vectors.
 
     Args:

@@ -89,6 +89,17 @@ class Optimizer:
             part *= factor
         return norm
 
+    def clip_values(self, bound: float) -> None:
+        """Put every parameter beyond [-bound, bound] back to the nearer end.
+
+        Args:
+            bound: c, above 0, as in Arjovsky et al. 2017, algorithm 1.
+        """
+        values = self.arena.values
+        array_module(values).clip(values, -bound, bound, out=values)
+        for parameter in self.arena.parameters.values():
+            parameter.mark_written()
+
     def state(self) -> dict[str, Any]:
         """Return the moments as arrays under "<parameter>.<moment>", and the counts as plain numbers."""
         moments = {

@@ -55,11 +55,12 @@ def fit_adversarial(
             k times:
                 take a batch of real examples x and a batch of noise z
                 D <- optimizer step along the gradient of D's loss on x and G(z)
+                clip D's weights to [-c, c], where the loss asks for it (Arjovsky et al. 2017, algorithm 1)
             take a batch of noise z
             G <- optimizer step along the gradient of G's loss on G(z)
 
     Args:
-        model: has `discriminator_loss(real, rng=...)` and `generator_loss(n, rng=...)`.
+        model: has `discriminator_loss(real, rng=...)`, `generator_loss(n, rng=...)`, and an `adversarial_loss` with c, its `weight_bound`.
         batches: yields real examples.
         discriminator_optimizer: over D's parameters.
         generator_optimizer: over G's parameters.
@@ -71,6 +72,7 @@ def fit_adversarial(
     if critic_steps < 1:
         raise ValueError(f"fit_adversarial: critic_steps = {critic_steps} must be at least 1")
     generator_parameters = model.generator.parameters()
+    weight_bound = model.adversarial_loss.weight_bound
     for step in run:
         for _ in range(critic_steps):
             real = next(batches)
@@ -78,6 +80,8 @@ def fit_adversarial(
             loss, discriminator_terms = model.discriminator_loss(real, rng=rng)
             loss.backward()
             discriminator_optimizer.step()
+            if weight_bound is not None:
+                discriminator_optimizer.clip_values(weight_bound)
 
         generator_optimizer.zero_grad()
         loss, generator_terms = model.generator_loss(len(real), rng=rng)

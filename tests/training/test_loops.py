@@ -2,13 +2,14 @@
 
 import copy
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import minigen as mg
 from minigen.data import Gaussian, density_batches, target
-from minigen.losses import ADVERSARIAL
+from minigen.losses import ADVERSARIAL, adversarial
 from minigen.models import mlp_gan
 from minigen.models.gaussian import Gaussian as GaussianModel
 from minigen.nn import Module, Parameter
@@ -52,8 +53,9 @@ class RecordingAverage(EMA):
 class RecordingModel(Module):
     """In place of a GAN: its losses depend on both players, and log what they were given."""
 
-    def __init__(self, log):
+    def __init__(self, log, loss="nonsaturating"):
         self.generator, self.discriminator, self.log = Scalar(), Scalar(), log
+        self.adversarial_loss = adversarial(loss) if isinstance(loss, str) else loss
 
     def loss(self, batch, rng):
         self.log.append(f"loss of {batch}, rng {rng}")
@@ -136,6 +138,25 @@ def test_the_real_generators_step_leaves_the_discriminators_gradient():
     fit(training)
     for name, p in gan.discriminator.named_parameters().items():
         np.testing.assert_array_equal(p.grad.data, kept[name])
+
+
+def test_a_bound_holds_the_critics_weights_after_each_of_its_steps_and_only_them():
+    log = []
+    model = RecordingModel(log, replace(adversarial("wasserstein"), weight_bound=0.25))
+    clipped = []
+    loss_of = model.discriminator_loss
+
+    def discriminator_loss(real, rng):
+        clipped.append(model.discriminator.w.item())
+        return loss_of(real, rng)
+
+    model.discriminator_loss = discriminator_loss
+    d, g = SGD(model.discriminator, learning_rate=0.1), SGD(model.generator, learning_rate=0.1)
+    run = Run(steps=2, progress=False)
+    fit_adversarial(model, itertools.repeat([0]), d, g, run, rng=None, critic_steps=2)
+    # D's w falls by 0.1 G's w a step: 1 -> 0.9, clipped; 0.25 -> 0.15; G's w falls by 0.1 D's w.
+    assert clipped == pytest.approx([1.0, 0.25, 0.15, 0.15 - 0.0985])
+    assert model.generator.w.item() == pytest.approx(0.985 - 0.1 * (0.15 - 2 * 0.0985))
 
 
 @pytest.mark.parametrize("k", [0, -1])
@@ -228,7 +249,7 @@ def test_the_recorded_norms_are_those_of_the_generators_losses():
         train_discriminator_alone(gan, itertools.repeat(real), optimizer, run, rng=Generator(5), losses=[loss])
 
         rng = Generator(5)
-        rng.normal((8, 2))  # D's step drew its noise first
+        twin.discriminator_loss(real, rng=rng)  # D's step drew its noise first
         value, _ = twin.generator_loss(8, rng=rng)
         value.backward(inputs=twin.generator.parameters())
         norm = np.sqrt(sum((p.grad.data.astype(np.float64) ** 2).sum() for p in twin.generator.parameters()))
