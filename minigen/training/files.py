@@ -5,6 +5,7 @@ no code is ever loaded. On the GPU or the CPU, the same file results.
 """
 
 import copy
+import glob
 import json
 import os
 import tempfile
@@ -16,6 +17,7 @@ from minigen.backend import to_device
 from minigen.nn import check_state
 
 FORMAT = "minigen-1"
+ASIDE = ".aside"  # ends the names of files that are still being written
 
 
 class HasState(Protocol):
@@ -31,6 +33,9 @@ class HasState(Protocol):
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file aside, flush it to the disk, and rename it into place; whatever happens, no half-written file has the name.
 
+    Until the rename, which happens at once or not at all, `path` is the former file. A process that is killed before it leaves the aside
+    behind; the next write of the same file removes it.
+
     Args:
         path: the file; its folder is made if it is missing.
         content: all of it.
@@ -44,7 +49,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=ASIDE)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -53,8 +58,22 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         os.chmod(aside, 0o644)
         os.replace(aside, path)
     except BaseException:
-        os.unlink(aside)
+        Path(aside).unlink(missing_ok=True)
         raise
+    _flush_folder(path.parent)
+    for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*{ASIDE}"):
+        left_behind.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Put the rename itself on the disk, where the system lets a folder be flushed."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def save_state(path: str | Path, **parts: HasState) -> None:
@@ -86,6 +105,43 @@ def save_state(path: str | Path, **parts: HasState) -> None:
     write_atomically(path, save(tensors, metadata))
 
 
+def read_state(path: str | Path) -> dict[str, Any]:
+    """Return all entries of a file that `save_state` wrote, under their flat names: arrays, and JSON values.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, or of another origin.
+
+    Example:
+        >>> import minigen as mg
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_state(Path(folder) / "noise.safetensors", rng=mg.random.Generator(7))
+        ...     read_state(Path(folder) / "noise.safetensors")["rng.key"]
+        7
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"read_state: there is no file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            found: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"read_state: {path} ({path.stat().st_size:,} bytes) is no whole safetensors file, perhaps truncated: {error}"
+        ) from error
+    if FORMAT not in metadata:
+        raise ValueError(
+            f"read_state: {path} was not written by minigen: its metadata {sorted(metadata)} has no {FORMAT!r}"
+        )
+    try:
+        return found | json.loads(metadata[FORMAT])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"read_state: {path} is damaged: its values are no JSON object ({error})") from error
+
+
 def load_state(path: str | Path, **parts: HasState) -> None:
     """Load the states that `save_state` saved, into parts of the same names and shapes.
 
@@ -93,28 +149,7 @@ def load_state(path: str | Path, **parts: HasState) -> None:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, of another origin, or does not fit; every difference is named, and no part has been changed.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"load_state: there is no file {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            found: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"load_state: {path} ({path.stat().st_size:,} bytes) is no whole safetensors file, perhaps truncated: {error}"
-        ) from error
-    if FORMAT not in metadata:
-        raise ValueError(
-            f"load_state: {path} was not written by minigen: its metadata {sorted(metadata)} has no {FORMAT!r}"
-        )
-    try:
-        found |= json.loads(metadata[FORMAT])
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"load_state: {path} is damaged: its values are no JSON object ({error})") from error
-
+    found = read_state(path)
     own = {part_name: part.state() for part_name, part in parts.items()}
     check_state(_flat(own), found, what=str(path))
     before = copy.deepcopy(own)

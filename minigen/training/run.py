@@ -1,29 +1,35 @@
 """What every training loop shares: the count of steps, the progress bar, the history, the checkpoint, and what an interruption leaves.
 
-run = Run(steps=1000, every=50)
-for step in run:                # a progress bar, BLAS on one thread, the checkpoint at the end or when interrupted
+run = Run(steps=1000, every=50, checkpoint="run.safetensors", parts={"model": model, "optimizer": optimizer, "noise": rng})
+run.begin(resume=True)          # or not: go on from the checkpoint of a run that was broken off
+for step in run:                # a progress bar, BLAS on one thread, a checkpoint every minute, when interrupted, and at the end
     train(...)
     if run.is_due(step):        # every 50th step: the only one at which numbers are read from the device
         run.record(step, loss=loss.item())
+
+A checkpoint holds all that the steps to come depend on, so that a run that was broken off and resumed ends bitwise where an unbroken one
+does. (A learning rate that depends on the number of steps is no state: it follows from the optimizer's count and the configuration.)
 """
 
+import json
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from minigen.kernels.threads import one_blas_thread
-from minigen.training.files import HasState, load_state, save_state
+from minigen.training.files import HasState, load_state, read_state, save_state
 
 
 class History:
-    """Figures recorded during training, a row at a time.
+    """What is recorded during training, a row at a time: figures, or curves as lists of numbers.
 
     Attributes:
-        rows: dicts of "step" and figures, in order.
+        rows: dicts of "step" and the rest, in order.
 
     Example:
         >>> history = History()
@@ -34,14 +40,14 @@ class History:
     """
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, Any]] = []
 
-    def record(self, step: int, **figures: float) -> None:
+    def record(self, step: int, **figures: float | list[float]) -> None:
         """Add a row."""
         self.rows.append({"step": step, **figures})
 
-    def column(self, name: str) -> list[float]:
-        """Return one figure of every row that has it."""
+    def column(self, name: str) -> list[Any]:
+        """Return one entry of every row that has it."""
         return [row[name] for row in self.rows if name in row]
 
     def state(self) -> dict[str, Any]:
@@ -61,13 +67,17 @@ class Run:
         every: record figures at each multiple of this, and after the last step.
         label: stands before the progress bar.
         monitor: returns further figures to record, slower ones such as a distance to the data; called when a row is due.
-        checkpoint: a file for the state of `parts`, written when the run ends, or when Ctrl-C or SIGTERM ends it after a step.
+        checkpoint: a file for the state of `parts`, written once in `save_seconds`, when the run ends, and when Ctrl-C or SIGTERM ends it
+            after a step.
         parts: what the checkpoint keeps, by name: models, optimizers, averages, generators, batches.
+        configuration: settings by name, as JSON values, with which a checkpoint must agree to be resumed; `steps` is none of them.
+        save_seconds: how much work a power failure may cost, at most.
         progress: whether to show the bar.
 
     Attributes:
         history: the figures recorded.
         step: the number of steps taken.
+        seconds: the time that they took, over all sessions of the run.
 
     Example:
         >>> run = Run(steps=3, every=2, progress=False)
@@ -87,6 +97,8 @@ class Run:
         monitor: Callable[[], Mapping[str, float]] | None = None,
         checkpoint: str | Path | None = None,
         parts: Mapping[str, HasState] | None = None,
+        configuration: Mapping[str, Any] | None = None,
+        save_seconds: float = 60.0,
         progress: bool = True,
     ) -> None:
         if steps < 0 or every < 1:
@@ -94,9 +106,12 @@ class Run:
         self.steps, self.every, self.label, self.monitor = steps, every, label, monitor
         self.checkpoint = Path(checkpoint) if checkpoint else None
         self.parts = dict(parts or {})
+        self.configuration = json.loads(json.dumps(dict(configuration or {})))  # as it will be read again
+        self.save_seconds = save_seconds
         self.progress = progress
         self.history = History()
         self.step = 0
+        self.seconds = 0.0
 
     def __iter__(self) -> Iterator[int]:
         from tqdm import tqdm
@@ -111,14 +126,20 @@ class Run:
         )
         with bar, one_blas_thread(), _signals_noted() as noted:
             self._bar = bar
+            now = saved = time.monotonic()
             while self.step < self.steps:
                 yield self.step
                 self.step += 1
+                before, now = now, time.monotonic()
+                self.seconds += now - before
                 bar.update()
                 if noted:
                     self._save()
                     kept = f"; their state is in {self.checkpoint}" if self.checkpoint else ""
                     raise KeyboardInterrupt(f"stopped after {self.step} of {self.steps} steps{kept}")
+                if now - saved > self.save_seconds:
+                    self._save()
+                    saved = now
         self._save()
 
     def is_due(self, step: int) -> bool:
@@ -147,23 +168,85 @@ class Run:
                     "value with `with minigen.debug():` around the training"
                 )
 
+    def begin(self, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Decide what becomes of a checkpoint that is there already: go on from it, or overwrite it, but never by mistake.
+
+        A finished run of the same configuration and number of steps may always be run again: the same results come out.
+
+        Args:
+            resume: continue from the checkpoint. `steps` may have grown.
+            overwrite: start anew, whatever is there.
+
+        Raises:
+            FileNotFoundError: there is nothing to resume.
+            ValueError: the checkpoint is of another configuration, which is told setting by setting; or it would be overwritten.
+        """
+        if resume:
+            self.resume()
+        elif self.checkpoint and self.checkpoint.is_file() and not overwrite:
+            found = self._found()
+            differences = self._differences(found)
+            if found["run.steps"] != self.steps:
+                differences.append(f"steps: {found['run.steps']} there, {self.steps} now")
+            if differences:
+                raise ValueError(
+                    f"{self.checkpoint} is of another run, which this one would overwrite: {'; '.join(differences)}. Choose another folder "
+                    "(--out), or overwrite it (--overwrite)"
+                )
+            if found["run.step"] < self.steps:
+                raise ValueError(
+                    f"{self.checkpoint} is of a run that was broken off after {found['run.step']} of {self.steps} steps: go on with it "
+                    "(--resume), overwrite it (--overwrite), or choose another folder (--out)"
+                )
+
     def resume(self) -> None:
-        """Continue from the checkpoint: load its parts, the history and the number of steps taken."""
+        """Continue from the checkpoint: load its parts, the history and the number of steps taken.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it does not fit; every difference is named, and nothing has been changed.
+        """
         if self.checkpoint is None:
             raise ValueError("Run.resume: this run has no checkpoint to resume from")
+        if not self.checkpoint.is_file():
+            raise FileNotFoundError(f"there is nothing to resume: {self.checkpoint} does not exist")
+        found = self._found()
+        differences = self._differences(found)
+        if found["run.step"] > self.steps:
+            differences.append(
+                f"steps: {found['run.step']} taken there, {self.steps} asked for now; more are possible, fewer not"
+            )
+        if differences:
+            raise ValueError(f"{self.checkpoint} is of another run: {'; '.join(differences)}")
         load_state(self.checkpoint, run=self, **self.parts)
+
+    def _found(self) -> dict[str, Any]:
+        found = read_state(self.checkpoint or "")
+        if not {"run.step", "run.steps", "run.configuration"} <= found.keys():
+            raise ValueError(f"{self.checkpoint} is no checkpoint of a run, but another file of minigen's")
+        return found
+
+    def _differences(self, found: Mapping[str, Any]) -> list[str]:
+        """Name every setting that the checkpoint has otherwise."""
+        there, now, missing = found["run.configuration"], self.configuration, "nothing"
+        return [
+            f"{name}: {there.get(name, missing)!r} there, {now.get(name, missing)!r} now"
+            for name in {**there, **now}
+            if there.get(name, missing) != now.get(name, missing)
+        ]
 
     def _save(self) -> None:
         if self.checkpoint:
             save_state(self.checkpoint, run=self, **self.parts)
 
     def state(self) -> dict[str, Any]:
-        """Return the history and the number of steps taken."""
-        return {"step": self.step, **self.history.state()}
+        """Return the history, the number of steps taken and intended, their time, and the configuration."""
+        counts = {"step": self.step, "steps": self.steps, "seconds": self.seconds}
+        return {**counts, "configuration": self.configuration, **self.history.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state()` returned."""
-        self.step = state["step"]
+        """Take over the history, the steps taken and their time."""
+        self.step, self.seconds = state["step"], state["seconds"]
         self.history.load_state(state)
 
 

@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from minigen.nn import Buffer, Parameter
 from minigen.optim import EMA, Adam
 from minigen.random import Generator
 from minigen.training import History, load_state, save_state, write_atomically
+from minigen.training.files import ASIDE
 
 # ------------------------------------------------------------------------------------------------------------- writing
 
@@ -48,6 +52,24 @@ def test_a_folder_is_not_overwritten(tmp_path):
     with pytest.raises(OSError):  # noqa: PT011 -- which one is the system's affair
         write_atomically(tmp_path / "file", b"new")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_removes_what_a_killed_one_left_of_the_same_file_only(tmp_path):
+    left, other, own = tmp_path / f".file.x1{ASIDE}", tmp_path / f".file2.x1{ASIDE}", tmp_path / ".file.x1"
+    for path in (left, other, own):
+        path.write_bytes(b"half")
+    write_atomically(tmp_path / "file", b"whole")
+    assert not left.exists()
+    assert other.exists()
+    assert own.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_200_kills_while_saving_lose_nothing(tmp_path):
+    script = Path(__file__).parent / "kill_while_saving.py"
+    done = subprocess.run([sys.executable, script, tmp_path, "200"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20  # so many were in the middle of writing
 
 
 # ---------------------------------------------------------------------------------------------------------- round trip
@@ -164,7 +186,7 @@ def assert_refused(path, message, parts):
 
 def test_a_missing_file(tmp_path):
     for path in (tmp_path / "nothing.safetensors", tmp_path):
-        with pytest.raises(FileNotFoundError, match=f"load_state: there is no file {path}"):
+        with pytest.raises(FileNotFoundError, match=f"read_state: there is no file {path}"):
             load_state(path, rng=Generator(0))
 
 

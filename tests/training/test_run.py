@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from minigen.kernels.threads import blas_is_limited
 from minigen.models import Gaussian, mlp_gan
 from minigen.optim import EMA, SGD, Adam, RMSProp, cosine
 from minigen.random import Generator
-from minigen.training import History, Run, fit_adversarial, fit_likelihood
+from minigen.training import History, Run, fit_adversarial, fit_likelihood, load_state, read_state, save_state
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -211,6 +212,136 @@ def test_a_run_without_a_checkpoint_cannot_resume():
         Run(steps=1).resume()
 
 
+# ----------------------------------------------------------------------------------------- what is there is never overwritten
+
+
+def noisy_run(path, steps=6, rng=None, **settings):
+    return Run(steps=steps, every=2, checkpoint=path, parts={"rng": rng or Generator(7)}, progress=False, **settings)
+
+
+def draw_and_record(run):
+    """A training whose figures depend on all noise drawn so far."""
+    rng = run.parts["rng"]
+    return lambda step: run.record(step, drawn=float(rng.normal(()).item())) if run.is_due(step) else rng.normal(3)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.safetensors"
+
+
+CONFIGURATION = {"loss": "minimax", "latent": 4, "rates": (1e-3, 2e-3)}
+
+
+def broken_run(path):
+    run = noisy_run(path, configuration=CONFIGURATION)
+    with pytest.raises(KeyboardInterrupt):
+        go_through(run, interrupt_in(3))
+    return run
+
+
+def test_a_new_run_begins_where_nothing_is(path):
+    noisy_run(path).begin()
+    with pytest.raises(FileNotFoundError, match=f"there is nothing to resume: {path} does not exist"):
+        noisy_run(path).begin(resume=True)
+
+
+def test_a_broken_run_is_resumed_or_overwritten_but_not_by_mistake(path):
+    broken_run(path)
+    message = rf"{path} is of a run that was broken off after 4 of 6 steps: go on with it \(--resume\), overwrite it"
+    with pytest.raises(ValueError, match=message):
+        noisy_run(path, configuration=CONFIGURATION).begin()
+    resumed = noisy_run(path, configuration=CONFIGURATION)
+    resumed.begin(resume=True)
+    assert list(resumed) == [4, 5]
+    anew = noisy_run(path, configuration=CONFIGURATION)
+    anew.begin(overwrite=True)
+    assert list(anew) == list(range(6))
+
+
+def test_a_finished_run_may_be_run_again_the_same_way_only(path):
+    go_through(noisy_run(path, configuration=CONFIGURATION), lambda step: None)
+    noisy_run(path, configuration=CONFIGURATION).begin()
+    message = (
+        r"would overwrite: loss: 'minimax' there, 'least-squares' now; steps: 6 there, 8 now. Choose another folder"
+    )
+    with pytest.raises(ValueError, match=message):
+        noisy_run(path, steps=8, configuration=CONFIGURATION | {"loss": "least-squares"}).begin()
+    noisy_run(path, steps=8, configuration=CONFIGURATION | {"loss": "least-squares"}).begin(overwrite=True)
+
+
+def test_another_configuration_is_not_resumed_and_every_difference_told(path):
+    broken_run(path)
+    other = noisy_run(
+        path, steps=3, configuration={"loss": "least-squares", "latent": 4, "rates": [1e-3, 2e-3], "device": "gpu"}
+    )
+    message = (
+        rf"{path} is of another run: loss: 'minimax' there, 'least-squares' now; device: 'nothing' there, 'gpu' now; "
+        "steps: 4 taken there, 3 asked for now; more are possible, fewer not"
+    )
+    with pytest.raises(ValueError, match=message):
+        other.begin(resume=True)
+    assert (other.step, other.parts["rng"].state()["counter"]) == (0, 0)
+
+
+def test_another_file_is_no_checkpoint(path):
+    save_state(path, rng=Generator(0))
+    for resume in (True, False):
+        with pytest.raises(ValueError, match=f"{path} is no checkpoint of a run, but another file of minigen's"):
+            noisy_run(path).begin(resume=resume)
+
+
+def test_steps_may_grow(path, tmp_path):
+    short = noisy_run(path, steps=5)
+    go_through(short, draw_and_record(short))
+    grown = noisy_run(path, steps=11, rng=Generator(50))
+    grown.begin(resume=True)
+    go_through(grown, draw_and_record(grown))
+    unbroken = noisy_run(tmp_path / "unbroken", steps=11)
+    go_through(unbroken, draw_and_record(unbroken))
+    assert grown.history.rows == unbroken.history.rows
+    assert grown.parts["rng"].state() == unbroken.parts["rng"].state()
+
+
+def test_a_checkpoint_is_also_written_while_the_run_lasts(path):
+    seen = []
+    run = noisy_run(path, save_seconds=0.0)
+    for step in run:
+        seen.append(read_state(path)["run.step"] if path.exists() else None)
+        assert run.step == step
+    assert seen == [None, 1, 2, 3, 4, 5]
+    rare = noisy_run(path, save_seconds=1e9)
+    path.unlink()
+    assert [path.exists() for _ in rare] == [False] * 6
+
+
+def test_the_time_is_that_of_all_sessions(path):
+    def body(step):
+        time.sleep(0.01)
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    run = noisy_run(path)
+    with pytest.raises(KeyboardInterrupt):
+        go_through(run, body)
+    assert 0.03 <= run.seconds < 1
+    resumed = noisy_run(path)
+    resumed.begin(resume=True)
+    assert resumed.seconds == run.seconds
+    go_through(resumed, lambda step: time.sleep(0.01))
+    assert resumed.seconds >= run.seconds + 0.03
+
+
+def test_a_history_may_hold_curves(path):
+    run = noisy_run(path)
+    curves = History()
+    run.parts["curves"] = curves
+    go_through(run, lambda step: curves.record(step, density=[0.1 * step, 1 / 3]))
+    read = History()
+    load_state(path, run=noisy_run(path), rng=Generator(0), curves=read)
+    assert read.rows == curves.rows
+
+
 # ----------------------------------------------------------------------------------------------------- resumed, bitwise
 
 
@@ -268,11 +399,12 @@ class AdversarialTraining:
 
 
 def everything(training):
-    """Return the states of all parts and of the run, with arrays as bytes, so that == is bitwise."""
+    """Return the states of all parts and of the run but its time, with arrays as bytes, so that == is bitwise."""
     return {
         f"{name}.{key}": (value.tobytes(), value.shape) if hasattr(value, "shape") else value
         for name, part in {**training.run.parts, "run": training.run}.items()
         for key, value in part.state().items()
+        if key != "seconds"
     }
 
 
