@@ -5,6 +5,8 @@ rounds, with its quartiles; a ratio is the median of the rounds' ratios. Nothing
 """
 
 import argparse
+import functools
+import importlib
 import json
 import os
 import platform
@@ -12,13 +14,14 @@ import statistics
 import subprocess
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from minigen.backend import module_of
 from minigen.kernels import threads as kernel_threads
 from minigen.training import versions, write_atomically
 
@@ -28,10 +31,12 @@ SETTLING = 0.01
 """Seconds between two programs: the idle threads of the one before spin for a while, and would hold up the next."""
 
 
-def arguments(description: str | None) -> argparse.Namespace:
+def arguments(description: str | None, threads: int = 2) -> argparse.Namespace:
     """Parse the options that all benchmarks have, and set the number of threads of everything that computes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2, help="threads for BLAS, kernels and PyTorch (2)")
+    parser.add_argument(
+        "--threads", type=int, default=threads, help=f"threads for BLAS, kernels and PyTorch ({threads})"
+    )
     parser.add_argument("--quick", action="store_true", help="a few rounds only: to see that it runs")
     parser.add_argument("--json", type=Path, metavar="F", help="write machine and rows to F")
     parser.add_argument("--plot", type=Path, metavar="F", help="draw the ratios to F (png, svg, pdf)")
@@ -39,6 +44,37 @@ def arguments(description: str | None) -> argparse.Namespace:
     threadpool_limits(options.threads)
     kernel_threads.set_threads(options.threads)
     return options
+
+
+@functools.cache
+def torch() -> Any:
+    """Return PyTorch, or None after saying that it is missing."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        print("PyTorch is not installed: its columns are left out")
+        return None
+
+
+@functools.cache
+def gpu() -> Any:
+    """Return CuPy if there is a GPU to compute on, or None after saying why not."""
+    try:
+        return module_of("gpu")
+    except RuntimeError as reason:
+        print(f"No column of a GPU: {reason}")
+        return None
+
+
+def awaited(work: Work) -> Work:
+    """Return the work with a wait for the GPU at its end."""
+    wait = gpu().cuda.Device().synchronize
+
+    def run() -> None:
+        work()
+        wait()
+
+    return run
 
 
 def seconds_per_call(work: Work, *, shortest: float = 2e-2) -> tuple[float, int]:
@@ -102,10 +138,9 @@ def peak_mb(work: Work) -> float:
 
 def torch_peak_mb(work: Work) -> float:
     """Return the same of PyTorch, from its profiler's record of allocations."""
-    import torch
-
+    profiler = torch().profiler
     work()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         work()
     events = sorted(
         (e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"), key=lambda e: e.start_ns()
@@ -130,12 +165,6 @@ def machine(threads: int) -> dict[str, Any]:
         cwd=Path(__file__).parent,
         check=False,
     )
-    try:
-        import torch
-
-        torch_version = torch.__version__
-    except ImportError:
-        torch_version = None
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),
@@ -143,15 +172,20 @@ def machine(threads: int) -> dict[str, Any]:
         "blas": [
             f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"
         ],
-        "versions": versions() | {"torch": torch_version},
+        "gpu": gpu() and gpu().cuda.runtime.getDeviceProperties(0)["name"].decode(),
+        "versions": versions() | {"torch": torch() and torch().__version__},
         "commit": commit.stdout.strip() or None,
         "date": time.strftime("%Y-%m-%d"),
     }
 
 
-def finish(rows: list[dict[str, Any]], options: argparse.Namespace, title: str) -> None:
+COLUMNS = ("name", "minigen_ms", "torch_ms", "ratio", "gpu_ms", "torch_gpu_ms", "peak_mb", "torch_peak_mb")
+
+
+def finish(
+    rows: list[dict[str, Any]], options: argparse.Namespace, title: str, columns: Sequence[str] = COLUMNS
+) -> None:
     """Print the rows as a table; write the JSON and the picture that were asked for."""
-    columns = ["name", "minigen_ms", "torch_ms", "ratio", "peak_mb", "torch_peak_mb"]
     columns = [column for column in columns if any(column in row for row in rows)]
     cells = [
         [

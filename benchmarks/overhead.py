@@ -1,7 +1,8 @@
 """What the engine itself costs: operations on small arrays, where arithmetic is next to nothing.
 
-Measured against PyTorch and, for a floor, raw NumPy: one operation forward, one forward and backward, a chain of 200; how the cost of
-one operation grows with depth and width of the graph (it should not); and the time of `import minigen` beyond `import numpy`.
+Measured against PyTorch and, for a floor, raw NumPy; on a GPU too, where there is one, with a wait for it after each call: one operation
+forward, one forward and backward, a gradient that is differentiated again, a chain of 200; how the cost of one operation grows with depth
+and width of the graph (it should not); and the time of `import minigen` beyond `import numpy`.
 
     python benchmarks/overhead.py [--threads 1] [--quick] [--json F] [--plot F]
 """
@@ -22,31 +23,33 @@ SIZE = 16
 def main() -> None:
     options = harness.arguments(__doc__)
     rounds = 5 if options.quick else 21
-    try:
-        import torch
-    except ImportError:
-        torch = None
-        print("PyTorch is not installed: its columns are left out")
-    if torch:
-        torch.set_num_threads(options.threads)
+    if harness.torch():
+        harness.torch().set_num_threads(options.threads)
 
     rows = []
-    for name, (ours, theirs, raw) in cases(torch).items():
-        works = {"minigen": ours, "numpy": raw} | ({"torch": theirs} if torch else {})
+    on_gpu = cases("gpu") if harness.gpu() else {}
+    for name, (ours, theirs, raw) in cases("cpu").items():
+        works = {"minigen": ours, "numpy": raw} | ({"torch": theirs} if harness.torch() else {})
+        if name in on_gpu:
+            works["gpu"] = harness.awaited(on_gpu[name][0])
         times = harness.milliseconds(works, rounds=rounds)
-        rows.append(harness.row(name, times["minigen"], times.get("torch"), numpy_ms=harness.median(times["numpy"])))
+        more = {f"{work}_ms": harness.median(times[work]) for work in ("numpy", "gpu") if work in times}
+        rows.append(harness.row(name, times["minigen"], times.get("torch"), **more))
     rows += growth(rounds)
     rows.append(import_time(3 if options.quick else 15))
     harness.finish(rows, options, "Overhead of the engine, arrays of 16 numbers")
 
 
-def cases(torch: Any) -> dict[str, tuple[harness.Work, harness.Work, harness.Work]]:
-    """Return name -> (minigen, PyTorch, raw NumPy forward)."""
+def cases(device: str) -> dict[str, tuple[harness.Work, harness.Work, harness.Work]]:
+    """Return name -> (minigen on the device, PyTorch on the CPU, raw NumPy forward)."""
+    torch = harness.torch()
     values = np.linspace(0.5, 1.5, SIZE, dtype=np.float32)
     matrix = np.eye(SIZE, dtype=np.float32)
 
     def leaf(array: np.ndarray, library: str) -> Any:
-        return mg.tensor(array, requires_grad=True) if library == "minigen" else torch.tensor(array, requires_grad=True)
+        if library == "torch":
+            return torch.tensor(array, requires_grad=True)
+        return mg.tensor(array, device=device, requires_grad=True)
 
     def forward(function: Callable[..., Any], library: str, *arrays: np.ndarray) -> harness.Work:
         leaves = [leaf(array, library) for array in arrays] if library == "minigen" or torch else []
@@ -55,7 +58,7 @@ def cases(torch: Any) -> dict[str, tuple[harness.Work, harness.Work, harness.Wor
     def both(function: Callable[..., Any], library: str, *arrays: np.ndarray) -> harness.Work:
         leaves = [leaf(array, library) for array in arrays] if library == "minigen" or torch else []
         shape = (SIZE, SIZE) if arrays[0].ndim == 2 else SIZE
-        cotangent = np.ones(shape, np.float32) if library == "minigen" else torch and torch.ones(shape)
+        cotangent = mg.ones(shape, device=device).data if library == "minigen" else torch and torch.ones(shape)
 
         def work() -> None:
             function(*leaves).backward(cotangent)
@@ -94,6 +97,19 @@ def cases(torch: Any) -> dict[str, tuple[harness.Work, harness.Work, harness.Wor
 
         return function
 
+    def penalty(tanh: Callable, grad: Callable) -> Callable:
+        def function(a: Any, b: Any) -> Any:
+            slope = grad(tanh(a * b).sum(), a, create_graph=True)
+            slope = slope[0] if isinstance(slope, tuple) else slope
+            return (slope - 1.0) * (slope - 1.0)
+
+        return function
+
+    found["penalty on a gradient, double backward"] = (
+        both(penalty(mg.tanh, mg.grad), "minigen", values, values),
+        both(penalty(torch and torch.tanh, torch and torch.autograd.grad), "torch", values, values),
+        lambda: (np.tanh(values * values), (1 - np.tanh(values * values) ** 2) * values),
+    )
     found["chain of 200, forward and backward"] = (
         both(chain(mg.tanh), "minigen", values, values),
         both(chain(torch and torch.tanh), "torch", values, values),

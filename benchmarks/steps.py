@@ -1,7 +1,13 @@
 """Whole training steps against the same model in PyTorch.
 
-A step is all that training does between two batches: draw the noise, losses, gradients, optimizers, average of the weights. PyTorch runs
-eagerly, at the better of one thread and `--threads`, with the fastest of its Adam implementations; the row says which that was.
+A step is all that training does between two of the generator's: draw the noise, losses, gradients, optimizers, average of the weights.
+
+    gan_1d     examples/gan_1d.py with its default loss: one step of D, one of G
+    wgan_gp    the same networks with a gradient penalty, which differentiates a gradient: five steps of D, one of G
+
+PyTorch runs eagerly, at the better of one thread and `--threads`, with the fastest of its Adam implementations; the row says which that
+was. Where there is a GPU, minigen's time on it stands in a column of its own, and PyTorch's if it was built for one; every call then ends
+with waiting for the GPU.
 
     python benchmarks/steps.py [--threads 2] [--quick] [--json F] [--plot F]
 """
@@ -21,70 +27,68 @@ from minigen.optim import EMA, Adam
 from minigen.random import Generator
 
 BATCH_SIZE, LATENT, WIDTH = 256, 4, 64  # those of examples/gan_1d.py
+STEPS = {"gan_1d": ("nonsaturating", 1), "wgan_gp": ("wasserstein-gp", 5)}  # the loss, D's steps to one of G's
+BETAS, PENALTY = (0.5, 0.999), 10.0
 
 
 def main() -> None:
     options = harness.arguments(__doc__)
     with one_blas_thread():  # as in every training loop
-        compare(options)
+        rows = [compare(name, options) for name in STEPS]
+    harness.finish(rows, options, f"Training steps, {options.threads} threads")
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Time the steps and report them."""
+def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Time one kind of step and return its row."""
     rounds = 7 if options.quick else 61
     started = time.perf_counter()
-    ours = gan_1d()
+    ours = minigen_step(name)
     ours()
-    cold = time.perf_counter() - started
+    more: dict[str, Any] = {"first_step_seconds": round(time.perf_counter() - started, 2)}
+    works = {"minigen": ours}
+    if harness.gpu():
+        works["gpu"] = harness.awaited(minigen_step(name, device="gpu"))
 
-    try:
-        import torch
-    except ImportError:
-        print("PyTorch is not installed: its columns are left out")
-        times = harness.milliseconds({"minigen": ours}, rounds=rounds)["minigen"]
-        harness.finish([harness.row("gan_1d", times, None, peak_mb=harness.peak_mb(ours))], options, "Training steps")
-        return
+    torch = harness.torch()
+    if torch:
+        candidates = {
+            f"{threads} thread{'s' if threads > 1 else ''}, {adam} Adam": with_threads(
+                torch, threads, torch_step(torch, name, adam)
+            )
+            for threads in sorted({1, options.threads})
+            for adam in ("for-loop", "foreach", "fused")
+        }
+        trial = harness.milliseconds(candidates, rounds=max(3, rounds // 6))
+        more["torch_setting"] = best = min(trial, key=lambda setting: float(np.median(trial[setting])))
+        more["torch_peak_mb"] = harness.torch_peak_mb(candidates[best])
+        works["torch"] = candidates[best]
+        if harness.gpu() and torch.cuda.is_available():
+            works["torch_gpu"] = harness.awaited(torch_step(torch, name, "fused", device="cuda"))
+    times = harness.milliseconds(works, rounds=rounds)
+    more["peak_mb"] = harness.peak_mb(ours)
+    gpu = {f"{work}_ms": harness.median(times[work]) for work in ("gpu", "torch_gpu") if work in times}
+    sizes = {"batch_size": BATCH_SIZE, "latent": LATENT, "width": WIDTH, "critic_steps": STEPS[name][1]}
+    return harness.row(name, times["minigen"], times.get("torch"), **gpu, **more, **sizes)
 
-    candidates = {
-        f"{threads} thread{'s' if threads > 1 else ''}, {adam} Adam": with_threads(
-            torch, threads, torch_gan_1d(torch, adam)
-        )
-        for threads in sorted({1, options.threads})
-        for adam in ("for-loop", "foreach", "fused")
-    }
-    trial = harness.milliseconds(candidates, rounds=max(3, rounds // 6))
-    best = min(trial, key=lambda name: float(np.median(trial[name])))
-    times = harness.milliseconds({"minigen": ours, "torch": candidates[best]}, rounds=rounds)
-    result = harness.row(
-        "gan_1d",
-        times["minigen"],
-        times["torch"],
-        peak_mb=harness.peak_mb(ours),
-        torch_peak_mb=harness.torch_peak_mb(candidates[best]),
-        torch_setting=best,
-        first_step_seconds=round(cold, 2),
-        batch_size=BATCH_SIZE,
-        latent=LATENT,
-        width=WIDTH,
+
+def minigen_step(name: str, device: str = "cpu") -> harness.Work:
+    """Return a step: D's, as often as it has to, then G's, then the average."""
+    loss, critic_steps = STEPS[name]
+    rng = Generator(0, device=device)
+    gan = mlp_gan(features=1, latent=LATENT, width=WIDTH, rng=rng, loss=loss)
+    discriminator_optimizer, generator_optimizer = (
+        Adam(player, learning_rate=1e-3, beta1=BETAS[0], beta2=BETAS[1])
+        for player in (gan.discriminator, gan.generator)
     )
-    print(f"PyTorch's best: {best}")
-    harness.finish([result], options, f"Training steps, {options.threads} threads")
-
-
-def gan_1d() -> harness.Work:
-    """Return one step of the example's GAN: D, then G, then the average."""
-    rng = Generator(0)
-    gan = mlp_gan(features=1, latent=LATENT, width=WIDTH, rng=rng)
-    discriminator_optimizer = Adam(gan.discriminator, learning_rate=1e-3, beta1=0.5)
-    generator_optimizer = Adam(gan.generator, learning_rate=1e-3, beta1=0.5)
     average = EMA(generator_optimizer)
     parameters = gan.generator.parameters()
     real = mg.tensor(rng.normal((BATCH_SIZE, 1)))
 
     def step() -> None:
-        discriminator_optimizer.zero_grad()
-        gan.discriminator_loss(real, rng=rng)[0].backward()
-        discriminator_optimizer.step()
+        for _ in range(critic_steps):
+            discriminator_optimizer.zero_grad()
+            gan.discriminator_loss(real, rng=rng)[0].backward()
+            discriminator_optimizer.step()
         generator_optimizer.zero_grad()
         gan.generator_loss(BATCH_SIZE, rng=rng)[0].backward(inputs=parameters)
         generator_optimizer.step()
@@ -93,36 +97,53 @@ def gan_1d() -> harness.Work:
     return step
 
 
-def torch_gan_1d(torch: Any, adam: str) -> harness.Work:
+def torch_step(torch: Any, name: str, adam: str, device: str = "cpu") -> harness.Work:
     """Return the same step in PyTorch."""
     nn, softplus = torch.nn, torch.nn.functional.softplus
+    critic_steps = STEPS[name][1]
     torch.manual_seed(0)
 
     def mlp(features: int, out: int, activation: Callable[[], Any]) -> Any:
         hidden = [nn.Linear(features, WIDTH), activation(), nn.Linear(WIDTH, WIDTH), activation()]
-        return nn.Sequential(*hidden, nn.Linear(WIDTH, out))
+        return nn.Sequential(*hidden, nn.Linear(WIDTH, out)).to(device)
 
     generator = mlp(LATENT, 1, nn.ReLU)
     discriminator = mlp(1, 1, lambda: nn.LeakyReLU(0.2))
     kinds = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
     discriminator_optimizer, generator_optimizer = (
-        torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999), **kinds[adam])
-        for net in (discriminator, generator)
+        torch.optim.Adam(net.parameters(), lr=1e-3, betas=BETAS, **kinds[adam]) for net in (discriminator, generator)
     )
     parameters = list(generator.parameters())
     average = [parameter.detach().clone() for parameter in parameters]
-    real = torch.randn(BATCH_SIZE, 1)
+    real = torch.randn(BATCH_SIZE, 1, device=device)
+
+    def noise() -> Any:
+        return torch.randn(BATCH_SIZE, LATENT, device=device)
+
+    def gan_loss(fake: Any) -> Any:
+        return softplus(-discriminator(real)).mean() + softplus(discriminator(fake)).mean()
+
+    def critic_loss(fake: Any) -> Any:
+        share = torch.rand(BATCH_SIZE, 1, device=device)
+        between = (share * real + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+        penalty = ((slope.norm(dim=1) - 1) ** 2).mean()
+        return discriminator(fake).mean() - discriminator(real).mean() + PENALTY * penalty
+
+    discriminator_loss, generator_loss = {
+        "gan_1d": (gan_loss, lambda scores: softplus(-scores).mean()),
+        "wgan_gp": (critic_loss, lambda scores: -scores.mean()),
+    }[name]
 
     def step() -> None:
-        discriminator_optimizer.zero_grad()
-        with torch.no_grad():
-            fake = generator(torch.randn(BATCH_SIZE, LATENT))
-        loss = softplus(-discriminator(real)).mean() + softplus(discriminator(fake)).mean()
-        loss.backward()
-        discriminator_optimizer.step()
+        for _ in range(critic_steps):
+            discriminator_optimizer.zero_grad()
+            with torch.no_grad():
+                fake = generator(noise())
+            discriminator_loss(fake).backward()
+            discriminator_optimizer.step()
         generator_optimizer.zero_grad()
-        loss = softplus(-discriminator(generator(torch.randn(BATCH_SIZE, LATENT)))).mean()
-        loss.backward(inputs=parameters)
+        generator_loss(discriminator(generator(noise()))).backward(inputs=parameters)
         generator_optimizer.step()
         torch._foreach_lerp_(average, [parameter.detach() for parameter in parameters], 0.001)
 

@@ -12,9 +12,9 @@ log(1 - D) = -softplus(l), no probability is ever formed, let alone clipped:
 The first two have the same fixed point, and gradients with respect to l(G(z)) of size D(G(z)) and 1 - D(G(z)): against a strong
 discriminator the first vanishes, the second does not.
 
-The reverse KL is one f-GAN: with p the data's density and q the generator's, for any l, 1 - E_p[exp -l] - E_q[l] <= KL(q || p), with equality
-for l = log p/q. D raises this lower bound, G lowers it; so D(x) = p/(p + q) at its best, as for the first two. (In the other KL the
-exponential is taken of l at G(z), which G itself drives up: it overflows in practice.)
+The reverse KL is one f-GAN: with p the data's density and q the generator's, for any l, 1 - E_p[exp -l] - E_q[l] <= KL(q || p), with
+equality for l = log p/q. D raises this lower bound, G lowers it; so D(x) = p/(p + q) at its best, as for the first two. (In the other KL
+the exponential is taken of l at G(z), which G itself drives up: it overflows in practice.)
 
 In the Wasserstein loss D is a *critic*. Over all functions whose slope is nowhere above 1, E[l(x)] - E[l(G(z))] is at most W1(p, q), and
 reaches it. What keeps the critic among them is either a bound on its weights, |w| <= c after every step (Arjovsky et al. 2017, algorithm

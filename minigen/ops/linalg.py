@@ -7,21 +7,37 @@ from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
-from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
+from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze
+
+# ------------------------------------------------------------------------------------------------ matrix products
+#
+# A product with either factor transposed has products of the same kind for gradients:
+#
+#     out = a b         da = g b^T        db = a^T g
+#     out = a b^T       da = g b          db = g^T a
+#     out = a^T b       da = b g^T        db = a g
+#     out = a^T b^T     da = b^T g^T      db = g^T a^T
 
 
 @primitive(broadcasts=True)
-def matrix_product(a: Array, b: Array) -> Array:
-    """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m); leading axes broadcast."""
-    return kernels.matmul(a, b)
+def matrix_product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
+    """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m), either of them transposed first; leading axes broadcast."""
+    return kernels.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b)
 
 
-def _swapped(x: Array) -> Array:
-    """Every matrix of a stack transposed."""
-    return transpose(x, axes=(*range(len(x.shape) - 2), -1, -2))
+def _matrix_product_vjp_a(g: Array, b: Array, transpose_a: bool, transpose_b: bool) -> Array:
+    if transpose_a:
+        return matrix_product(b, g, transpose_a=transpose_b, transpose_b=True)
+    return matrix_product(g, b, transpose_b=not transpose_b)
 
 
-matrix_product.vjp(a=lambda g, b: matrix_product(g, _swapped(b)), b=lambda g, a: matrix_product(_swapped(a), g))
+def _matrix_product_vjp_b(g: Array, a: Array, transpose_a: bool, transpose_b: bool) -> Array:
+    if transpose_b:
+        return matrix_product(g, a, transpose_a=True, transpose_b=transpose_a)
+    return matrix_product(a, g, transpose_a=not transpose_a)
+
+
+matrix_product.vjp(a=_matrix_product_vjp_a, b=_matrix_product_vjp_b)
 
 
 @composite
@@ -90,13 +106,13 @@ def _rows(x: TensorLike) -> TensorLike:
 
 
 def _linear_vjp_x(g: Array, weight: Array) -> Array:
-    rows = matrix_product(_rows(g), weight.T)  # (N, out) @ (out, in)
+    rows = matrix_product(_rows(g), weight, transpose_b=True)  # (N, out) @ (out, in)
     return rows if len(g.shape) == 2 else reshape(rows, shape=(*g.shape[:-1], weight.shape[0]))
 
 
 linear.vjp(
     x=_linear_vjp_x,
-    weight=lambda g, x: matrix_product(_rows(x).T, _rows(g)),  # (in, N) @ (N, out)
+    weight=lambda g, x: matrix_product(_rows(x), _rows(g), transpose_a=True),  # (in, N) @ (N, out)
     bias=lambda g: g,  # the engine sums over the rows
 )
 

@@ -52,3 +52,14 @@ def test_the_limit_holds_inside_the_block_only_also_after_an_error():
         failing()
     assert not threads.blas_is_limited()
     assert blas_threads() == before
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (7, 1), (1, 5)])
+def test_broadcast_factors(shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    spread = np.broadcast_to(x, (7, 5))
+    other = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_allclose(kernels.matmul(spread, other), spread.astype(float) @ other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        kernels.matmul(other.T, spread.T), other.T @ spread.T.astype(float), rtol=1e-5, atol=1e-6
+    )

@@ -147,6 +147,12 @@ def case(
     CASES.append(Case(function, arguments, keywords, expected, flows, label))
 
 
+def product_of_transposed(
+    a: np.ndarray, b: np.ndarray, transpose_a: bool = False, transpose_b: bool = False
+) -> np.ndarray:
+    return np.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b)
+
+
 def unary(
     function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, flows: bool = True, **keywords: Any
 ) -> None:
@@ -396,6 +402,17 @@ case(mg.scatter_add, normal(2, 3), picks, normal(2, 2), axis=1, expected=scatter
 case(matrix_product, normal(2, 3), normal(3, 4), expected=np.matmul)
 case(matrix_product, normal(2, 1, 3, 2), normal(4, 2, 3), expected=np.matmul, label="broadcast")
 case(matrix_product, normal(2, 0), normal(0, 3), expected=np.matmul, label="over nothing")
+case(matrix_product, normal(3, 2), normal(3, 4), transpose_a=True, expected=product_of_transposed, label="a transposed")
+case(matrix_product, normal(2, 3), normal(4, 3), transpose_b=True, expected=product_of_transposed, label="b transposed")
+case(
+    matrix_product,
+    normal(2, 1, 3, 2),
+    normal(4, 5, 3),
+    transpose_a=True,
+    transpose_b=True,
+    expected=product_of_transposed,
+    label="both transposed, broadcast",
+)
 case(mg.matmul, normal(3), normal(3), expected=np.matmul, label="vectors")
 case(mg.matmul, normal(2, 3), normal(3), expected=np.matmul, label="matrix,vector")
 case(mg.matmul, normal(3), normal(2, 3, 4), expected=np.matmul, label="vector,stack")

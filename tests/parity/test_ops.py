@@ -141,7 +141,9 @@ TWINS = {
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, dim=axis),
     "logsumexp": reduction(torch.logsumexp),
     "matmul": torch.matmul,
-    "matrix_product": torch.matmul,
+    "matrix_product": lambda a, b, transpose_a=False, transpose_b=False: torch.matmul(
+        a.mT if transpose_a else a, b.mT if transpose_b else b
+    ),
     "max": reduction(torch.amax),
     "maximum": torch.maximum,
     "mean": reduction(torch.mean),
