@@ -1,15 +1,17 @@
 """Fast array code below the engine: raw arrays in, raw arrays out, no Tensor in sight.
 
-`reference.py` defines every kernel in plain array code; read it first. Float32 NumPy arrays, the usual case, are served
-by compiled twins in `cpu.py`, anything else by the reference itself. The table below is the one place where that is
-chosen. The environment variable `MINIGEN_KERNELS=reference` turns the compiled kernels off, so that a debugger can step
-through.
+`reference.py` defines every kernel in plain array code; read it first. Float32 arrays, the usual case, are served by
+compiled twins: NumPy's by those in `cpu.py`, CuPy's by those in `cuda.py`, if the package numba-cuda is installed (the
+extras `gpu` and `gpu12` bring it along). The reference itself serves anything else. The table below is the one place
+where that is chosen. The environment variable `MINIGEN_KERNELS=reference` turns the compiled kernels off, so that a
+debugger can step through.
 
 Numba is imported when a compiled kernel is first called, not before.
 """
 
 import functools
 import importlib
+import importlib.util
 import os
 from collections.abc import Callable
 from types import ModuleType
@@ -17,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from minigen.backend import Array, array_module
+from minigen.backend import Array, array_module, device_of
 from minigen.kernels import reference, threads
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
@@ -34,13 +36,36 @@ _COMPILED = _compiled_wanted()
 
 
 @functools.cache
-def _compiled_twin(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    return getattr(importlib.import_module("minigen.kernels.cpu"), kernel.__name__)
+def _twin(place: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    return getattr(importlib.import_module(f"minigen.kernels.{place}"), kernel.__name__)
 
 
-def _choose(plain: _Kernel, dtype: type = np.float32) -> _Kernel:
-    """Return a function that calls `cpu.py` if all arrays are NumPy's of this dtype, else `plain`."""
-    wanted = np.dtype(dtype) if _COMPILED else None
+@functools.cache
+def _cuda_wanted() -> bool:
+    # Looked for under its own name: Numba alone has a `numba.cuda` too, an old one whose kernels take no addresses.
+    return _COMPILED and importlib.util.find_spec("numba_cuda") is not None
+
+
+def _cuda_serves(array_type: type) -> bool:
+    """Return whether `cuda.py` can work on CuPy arrays of this type: they must say where in the GPU's memory they are."""
+    return hasattr(array_type, "__cuda_array_interface__") and _cuda_wanted()
+
+
+def _on_gpu(arrays: tuple[Array | None, ...], dtype: np.dtype) -> bool:
+    """Return whether `cuda.py` serves these arrays, all of them CuPy's of this dtype."""
+    for array in arrays:
+        if array is not None and (device_of(array) != "gpu" or array.dtype != dtype or not _cuda_serves(type(array))):
+            return False
+    return True
+
+
+def _choose(plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True) -> _Kernel:
+    """Return a function that calls `cpu.py` or `cuda.py` if all arrays are NumPy's or CuPy's of this dtype, else `plain`.
+
+    `on_cpu` is False if `cpu.py` has no such kernel.
+    """
+    element = np.dtype(dtype)
+    wanted = element if _COMPILED and on_cpu else None
     fast: Callable[..., Any] | None = None
 
     @functools.wraps(plain)
@@ -48,11 +73,12 @@ def _choose(plain: _Kernel, dtype: type = np.float32) -> _Kernel:
         nonlocal fast
         for array in arrays:
             if (type(array) is not np.ndarray or array.dtype is not wanted) and array is not None:
-                outcome = plain(*arrays, **settings)
+                chosen = _twin("cuda", plain) if _on_gpu(arrays, element) else plain
+                outcome = chosen(*arrays, **settings)
                 break
         else:
             if fast is None:
-                fast = _compiled_twin(plain)
+                fast = _twin("cpu", plain)
             outcome = fast(*arrays, **settings)
         # NumPy turns the outcome of 0-d arithmetic into a scalar: turn it back.
         return np.asarray(outcome) if isinstance(outcome, np.generic) else outcome
@@ -92,14 +118,17 @@ lerp = _choose(reference.lerp)
 uniform32 = _choose(reference.uniform32, np.uint32)
 open_uniform32 = _choose(reference.open_uniform32, np.uint32)
 normal32 = _choose(reference.normal32, np.uint32)
-uniform64 = reference.uniform64
-open_uniform64 = reference.open_uniform64
-normal64 = reference.normal64
+uniform64 = _choose(reference.uniform64, np.uint32, on_cpu=False)
+open_uniform64 = _choose(reference.open_uniform64, np.uint32, on_cpu=False)
+normal64 = _choose(reference.normal64, np.uint32, on_cpu=False)
 
 
 @functools.wraps(reference.philox)
 def philox(xp: ModuleType, *, key: int, counter: int, blocks: int) -> Array:  # noqa: D103 -- it is the reference's
-    chosen = _compiled_twin(reference.philox) if _COMPILED and xp is np else reference.philox
+    if xp is np:
+        chosen = _twin("cpu", reference.philox) if _COMPILED else reference.philox
+    else:
+        chosen = _twin("cuda", reference.philox) if _cuda_serves(xp.ndarray) else reference.philox
     return chosen(xp, key=key, counter=counter, blocks=blocks)
 
 
@@ -110,8 +139,9 @@ _ENOUGH_PRODUCTS = 2**22
 def matmul(a: Array, b: Array) -> Array:
     """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m); leading axes broadcast.
 
-    It is the array library's product but for two cases. An outer product, k = 1, is a broadcast, for which BLAS takes several times
-    as long; and inside `threads.one_blas_thread` the rows of a big product are shared out among minigen's threads.
+    It is the array library's product but for three cases. An outer product, k = 1, is a broadcast, for which BLAS takes several times
+    as long; a broadcast matrix is copied first, since BLAS takes no stride of 0 and NumPy's own loops are slow; and inside
+    `threads.one_blas_thread` the rows of a big product are shared out among minigen's threads.
 
     Example:
         >>> matmul(np.ones((2, 3)), np.ones((3, 1)))
@@ -121,15 +151,15 @@ def matmul(a: Array, b: Array) -> Array:
     module = array_module(a, b)
     if a.shape[-1] == 1 == b.shape[-2]:
         return module.multiply(a, b)
-    products = a.shape[0] * b.size  # of two matrices
-    if (
-        products < 2 * _ENOUGH_PRODUCTS
-        or a.ndim != 2
-        or b.ndim != 2
-        or module is not np
-        or not threads.blas_is_limited()
-    ):
+    if module is not np:
         return module.matmul(a, b)
+    if 0 in a.strides[-2:]:
+        a = a.copy()
+    if 0 in b.strides[-2:]:
+        b = b.copy()
+    products = a.shape[0] * b.size  # of two matrices
+    if products < 2 * _ENOUGH_PRODUCTS or a.ndim != 2 or b.ndim != 2 or not threads.blas_is_limited():
+        return np.matmul(a, b)
     out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     rows = -(-_ENOUGH_PRODUCTS // b.size)  # worth a thread
     threads.in_pieces(lambda start, stop: np.matmul(a[start:stop], b, out=out[start:stop]), len(a), rows)

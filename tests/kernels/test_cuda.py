@@ -1,0 +1,263 @@
+"""The CUDA kernels: compared with the reference in the simulator and on a GPU, compiled for one, chosen by the table, launched."""
+
+import importlib.util
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import cuda_simulator
+import numpy as np
+import pytest
+
+from minigen import kernels
+from minigen.kernels import cuda, reference
+
+HERE = Path(__file__).parent
+RESOURCES = HERE.parents[1] / "benchmarks" / "cuda_resources.py"
+MISSING = 77  # its status if a compiler is missing
+
+needs_numba_cuda = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install -e '.[dev]'"
+)
+
+
+def run_python(*arguments, **environment):
+    command = [sys.executable, "-W", "error", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+
+# ------------------------------------------------------------------------------------ against the reference
+
+
+@needs_numba_cuda
+def test_the_kernels_in_the_simulator_are_those_of_the_reference():
+    done = run_python(HERE / "cuda_simulator.py", NUMBA_ENABLE_CUDASIM="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(f"{len(cuda_simulator.COMPARISONS)} comparisons, 0 failed\n")
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+@pytest.mark.parametrize("name", cuda_simulator.COMPARISONS)
+def test_the_kernels_on_the_gpu_are_those_of_the_reference(name):
+    cuda_simulator.COMPARISONS[name](importlib.import_module("cupy"))
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+def test_dense_comparison_on_the_gpu():
+    cupy = importlib.import_module("cupy")
+    x = np.linspace(-20, 20, 1_000_001, dtype="float32")
+    for name in cuda_simulator.ELEMENTWISE:
+        exact = cuda_simulator.call(reference, name, x.astype("float64"))
+        y = cuda_simulator.call(kernels, name, cupy.asarray(x)).get()
+        size = abs(x.astype("float64") if name in cuda_simulator.OF_INPUT else exact)
+        assert (abs(y - exact) <= cuda_simulator.RELATIVE[name] * size + cuda_simulator.TINY).all(), name
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+def test_the_table_takes_these_kernels_and_they_run_on_the_current_stream():
+    cupy = importlib.import_module("cupy")
+    assert kernels._on_gpu((cupy.ones(2, "float32"), None), np.dtype("float32"))
+    assert not kernels._on_gpu((cupy.ones(2, "float64"),), np.dtype("float32"))
+    x = cupy.linspace(-3, 3, 10**7, dtype="float32")
+    expected = kernels.silu(kernels.silu(x))
+    cupy.cuda.get_current_stream().synchronize()
+    with cupy.cuda.Stream(
+        non_blocking=True
+    ) as stream:  # unordered with the default stream, where a stray launch would go
+        for _ in range(20):
+            y = kernels.silu(kernels.silu(x))
+        stream.synchronize()
+        assert (y == expected).all()
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+def test_a_launch_can_be_captured_in_a_cuda_graph():
+    cupy = importlib.import_module("cupy")
+    values, gradients = cupy.zeros(1000, "float32"), cupy.ones(1000, "float32")
+    kernels.lerp(values, gradients, weight=0.5)  # compiled here: that cannot be captured
+    cupy.cuda.get_current_stream().synchronize()
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture()
+        kernels.lerp(values, gradients, weight=0.5)
+        graph = stream.end_capture()
+        graph.launch(stream)
+        graph.launch(stream)
+        stream.synchronize()
+    assert (values == 0.875).all()
+
+
+# -------------------------------------------------------------------------------------------- compiling
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cuda") / "resources.json"
+    done = run_python(RESOURCES, "--json", path)
+    if done.returncode == MISSING:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    return json.loads(path.read_text())["rows"]
+
+
+def test_every_kernel_compiles_without_spills(rows):
+    assert [row["kernel"] for row in rows] == [name.removeprefix("_") for name in cuda.KERNELS]
+    assert {row["kernel"]: row["spilled bytes"] for row in rows if row["spilled bytes"]} == {}
+
+
+def test_every_kernel_leaves_a_processor_full_of_threads(rows):
+    # 65,536 registers for 2048 threads.
+    assert {row["kernel"]: row["registers"] for row in rows if row["registers"] > 32} == {}
+
+
+def test_only_the_kernels_of_float64_numbers_and_of_normal_numbers_compute_in_float64(rows):
+    in_float64 = {row["kernel"] for row in rows if row["float64 instructions"]}
+    assert in_float64 == {"uniforms64", "open_uniforms64", "normals32", "normals64"}
+
+
+# ------------------------------------------------------------------------------------ the table's choice
+
+TABLE = [name for name, function in vars(reference).items() if inspect.isfunction(function) and name[0] != "_"]
+TABLE.remove("array_module")
+
+
+class CupyArray:
+    """What the table and a launch ask of a CuPy array, for machines without CuPy."""
+
+    __cuda_array_interface__ = None
+
+    def __init__(self, size, dtype="float32", address=0):
+        self.shape, self.size, self.dtype = (size,), size, np.dtype(dtype)
+        self.data = SimpleNamespace(ptr=address)
+
+    def ravel(self):
+        return self
+
+
+class CupyArrayWithoutAddress:
+    dtype = np.dtype("float32")
+
+
+CupyArray.__module__ = CupyArrayWithoutAddress.__module__ = "cupy"
+
+
+@pytest.fixture
+def numba_cuda_is_there(monkeypatch):
+    monkeypatch.setattr(kernels, "_COMPILED", True)
+    monkeypatch.setattr(kernels, "_cuda_wanted", lambda: True)
+
+
+def choice(monkeypatch, *arrays, **options):
+    def plain(*arrays):
+        return "reference"
+
+    monkeypatch.setattr(kernels, "_twin", lambda place, kernel: lambda *arrays: place)
+    return kernels._choose(plain, **options)(*arrays)
+
+
+def test_every_kernel_of_the_reference_is_in_the_table_and_has_a_cuda_twin():
+    assert len(TABLE) == 31
+    for name in TABLE:
+        assert callable(getattr(kernels, name))
+        assert getattr(kernels, name).__wrapped__ is getattr(reference, name)
+        assert getattr(cuda, name).__module__ == cuda.__name__
+
+
+@pytest.mark.parametrize("name", ["sgd_step", "rmsprop_step", "adam_step", "lerp", "philox"])
+def test_a_twin_takes_the_arguments_of_the_reference(name):
+    def parameters(function):
+        return [(p.name, p.kind) for p in inspect.signature(function).parameters.values()]
+
+    assert parameters(getattr(cuda, name)) == parameters(getattr(reference, name))
+
+
+def test_the_arrays_choose_the_kernel(monkeypatch, numba_cuda_is_there):
+    on_cpu, on_gpu = np.zeros(2, "float32"), CupyArray(2)
+    for arrays, place in (
+        ((on_cpu, on_cpu), "cpu"),
+        ((on_gpu, on_gpu), "cuda"),
+        ((on_gpu, on_gpu, None), "cuda"),
+        ((on_gpu, on_cpu), "reference"),  # where CuPy refuses the mix
+        ((on_cpu, on_gpu), "reference"),
+        ((on_gpu, CupyArray(2, "float64")), "reference"),
+        ((CupyArray(2, "float64"),), "reference"),
+        ((CupyArrayWithoutAddress(),), "reference"),
+        ((np.zeros(2),), "reference"),
+    ):
+        assert choice(monkeypatch, *arrays) == place
+    words = {"dtype": np.uint32, "on_cpu": False}
+    assert choice(monkeypatch, np.zeros(2, "uint32"), **words) == "reference"
+    assert choice(monkeypatch, CupyArray(2, "uint32"), **words) == "cuda"
+    assert choice(monkeypatch, on_gpu, **words) == "reference"
+
+
+def test_philox_is_chosen_by_the_module(monkeypatch, numba_cuda_is_there):
+    monkeypatch.setattr(kernels, "_twin", lambda place, kernel: lambda xp, **settings: place)
+    settings = {"key": 0, "counter": 0, "blocks": 1}
+    assert kernels.philox(np, **settings) == "cpu"
+    assert kernels.philox(SimpleNamespace(ndarray=CupyArray), **settings) == "cuda"
+    monkeypatch.setattr(kernels, "_cuda_wanted", lambda: False)
+    with pytest.raises(AttributeError, match="arange"):  # the reference asks for it
+        kernels.philox(SimpleNamespace(ndarray=CupyArray), **settings)
+
+
+def test_cuda_kernels_need_numba_cuda_and_leave_to_be_compiled(monkeypatch):
+    wanted = kernels._cuda_wanted.__wrapped__
+    for compiled, installed in ((True, True), (True, False), (False, True)):
+        monkeypatch.setattr(kernels, "_COMPILED", compiled)
+        spec = SimpleNamespace() if installed else None
+        monkeypatch.setattr(importlib.util, "find_spec", {"numba_cuda": spec}.get)
+        assert wanted() == (compiled and installed)
+    monkeypatch.setattr(kernels, "_cuda_wanted", lambda: False)
+    assert choice(monkeypatch, CupyArray(2)) == "reference"
+
+
+# ------------------------------------------------------------------------------------------- launching
+
+
+@pytest.fixture
+def launches(monkeypatch):
+    """The launches of elu, with a CuPy whose current stream is number 5, and whose new arrays lie at address 1000."""
+    cupy = ModuleType("cupy")
+    cupy.empty = lambda shape, dtype: CupyArray(*shape, dtype, address=1000)
+    cupy.cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=5))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cuda.cuda, "external_stream", lambda handle: f"stream {handle}")
+    cuda._stream.cache_clear()
+    recorded = []
+
+    class Compiled:
+        def __getitem__(self, configuration):
+            return lambda *arguments: recorded.append((configuration, arguments))
+
+    monkeypatch.setitem(vars(cuda.KERNELS["elu"]), "_compiled", Compiled())
+    yield recorded
+    cuda._stream.cache_clear()
+
+
+def test_a_launch_gets_addresses_size_and_settings_on_the_current_stream(launches):
+    y = cuda.elu(CupyArray(1000, address=2000), alpha=0.7)
+    assert (y.shape, y.dtype) == ((1000,), np.float32)
+    cuda.elu(CupyArray(100_001, address=3000), alpha=0.5)
+    assert launches == [
+        ((128, 256, "stream 5"), (1000, 2000, 1000, (0.7,))),
+        ((391, 256, "stream 5"), (1000, 3000, 100_001, (0.5,))),  # 391 blocks of 256 are 100,096 threads
+    ]
+    assert len(launches[0][1]) == len(cuda.KERNELS["elu"].signature.args)
+
+
+def test_an_empty_array_launches_nothing(launches):
+    assert cuda.elu(CupyArray(0), alpha=0.7).size == 0
+    assert launches == []
+
+
+def test_numbas_default_stream_is_cupys():
+    assert cuda._stream(0) == 0
