@@ -5,6 +5,14 @@ from minigen.metrics.discriminator import discriminator_gap, optimal_discriminat
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
 from minigen.metrics.kernel_density import binned_kernel_density
 from minigen.metrics.modes import mode_mass
+from minigen.metrics.transport import (
+    Transport,
+    earth_mover_distance,
+    ground_cost,
+    plan_cost,
+    sorted_plan,
+    transport_plan,
+)
 from minigen.metrics.wasserstein import (
     wasserstein1,
     wasserstein1_floor,
@@ -12,15 +20,21 @@ from minigen.metrics.wasserstein import (
 )
 
 __all__ = [
+    "Transport",
     "binned_kernel_density",
     "compare_with_density",
     "discriminator_gap",
+    "earth_mover_distance",
+    "ground_cost",
     "jensen_shannon",
     "kullback_leibler",
     "matching_bandwidth",
     "mode_mass",
     "optimal_discriminator",
+    "plan_cost",
+    "sorted_plan",
     "total_variation",
+    "transport_plan",
     "wasserstein1",
     "wasserstein1_floor",
     "wasserstein1_to_quantile",

@@ -20,11 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigen.data import Density
 from minigen.data.checks import scalar_samples
+from minigen.metrics.transport import check_masses
 from minigen.random import Generator
 
 
-def wasserstein1(x: ArrayLike, y: ArrayLike) -> float:
-    """Return the exact W1 distance between two finite samples, of equal or unequal sizes.
+def wasserstein1(x: ArrayLike, y: ArrayLike, *, a: ArrayLike | None = None, b: ArrayLike | None = None) -> float:
+    """Return the exact W1 distance between two finite samples, or two discrete distributions.
 
     As an estimate of the distance between the distributions the samples came from, it is biased
     upwards: both samples' noise adds to it.
@@ -32,22 +33,25 @@ def wasserstein1(x: ArrayLike, y: ArrayLike) -> float:
     Args:
         x: (N,) or (N, 1).
         y: (M,) or (M, 1).
+        a: (N,), the masses at x; 1/N each where None.
+        b: (M,), the masses at y, of the same sum; 1/M each where None.
 
     Returns:
-        integral |F - G| dx of the two staircases, in the units of x.
+        integral |F - G| dx of the two staircases, in the units of x (times mass, where its sum is not 1).
 
     Raises:
-        ValueError: a sample is empty or not finite.
+        ValueError: a sample is empty or not finite, masses are negative, or their sums differ.
 
     Example:
         >>> wasserstein1([0.0, 1.0], [2.0, 3.0, 2.0, 3.0])
         2.0
+        >>> wasserstein1([0.0, 1.0], [0.0, 1.0], a=[0.75, 0.25], b=[0.5, 0.5])
+        0.25
     """
-    x = np.sort(scalar_samples(x, "wasserstein1: x"))
-    y = np.sort(scalar_samples(y, "wasserstein1: y"))
+    x, y = scalar_samples(x, "wasserstein1: x"), scalar_samples(y, "wasserstein1: y")
+    a, b = check_masses(a, b, (x.size, y.size), "wasserstein1")
     jumps = np.sort(np.concatenate([x, y]))  # F and G are constant between two of these
-    F = np.searchsorted(x, jumps[:-1], side="right") / x.size
-    G = np.searchsorted(y, jumps[:-1], side="right") / y.size
+    F, G = _staircase(x, a, jumps[:-1]), _staircase(y, b, jumps[:-1])
     return float(np.abs(F - G) @ np.diff(jumps))
 
 
@@ -108,6 +112,13 @@ def wasserstein1_floor(density: Density, n: int, *, rng: Generator, repetitions:
     quantiles = density.quantile(_midpoints(n))
     distances = [wasserstein1_to_quantile(density.sample(n, rng), lambda u: quantiles) for _ in range(repetitions)]
     return float(np.mean(distances))
+
+
+def _staircase(x: NDArray[np.float64], mass: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mass up to each point of `at`, where `mass` stands at the places x."""
+    order = np.argsort(x)
+    below = np.concatenate([[0.0], np.cumsum(mass[order])])
+    return below[np.searchsorted(x[order], at, side="right")]
 
 
 def _midpoints(n: int) -> NDArray[np.float64]:

@@ -9,5 +9,9 @@ from minigen.plots.computation import graph
 from minigen.plots.estimators import estimator_spread
 from minigen.plots.files import save
 from minigen.plots.gaussian import gaussian_fit
+from minigen.plots.transport import divergence_curves, planar_plans, transport_plans
 
-__all__ = ["estimator_spread", "gan_densities", "gaussian_fit", "graph", "saturation", "save", "training_curves"]
+__all__ = [
+    "divergence_curves", "estimator_spread", "gan_densities", "gaussian_fit", "graph", "planar_plans", "saturation", "save",
+    "training_curves", "transport_plans",
+]  # fmt: skip

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from minigen.data import TARGETS, target
+from minigen import metrics
+from minigen.data import TARGETS, Gaussian, target
 from minigen.metrics import wasserstein1_to_quantile
 from minigen.models import mlp_gan
 from minigen.random import Generator
@@ -24,6 +25,7 @@ FOLDER = Path(__file__).parents[2] / "examples"
 SHORT = {
     "gan_1d": ["--steps", "3"],
     "gaussian_mle": ["--steps", "3"],
+    "optimal_transport": ["--triples", "50"],
     "reparameterization": ["--repetitions", "20"],
 }  # fmt: skip
 
@@ -178,6 +180,63 @@ def test_reparameterization_agrees_with_the_closed_forms(tmp_path, monkeypatch):
         assert found["standard_deviation"] == pytest.approx(found["standard_deviation_exact"], rel=5 * 0.032)
 
 
+def test_optimal_transport_finds_what_is_a_distance_and_what_is_none(tmp_path, monkeypatch):
+    figures = run_here(monkeypatch, "optimal_transport", tmp_path, "--triples", "500", "--no-plots", "--seed", "3")
+    assert {name: found["violates"] for name, found in figures["axioms"].items()} == {
+        "KL": ["symmetry", "triangle"], "JS": ["triangle"], "sqrt(JS)": [], "TV": [], "W1": [],
+    }  # fmt: skip
+    assert figures["boxes"]["sorted"]["distance"] == figures["boxes"]["reversed"]["distance"] == 28
+    assert figures["boxes_least_cost"] == pytest.approx(28, rel=1e-12)
+    assert figures["boxes_dual"] == pytest.approx(28, rel=1e-9)
+    assert figures["boxes"]["sorted"]["squared"] < figures["boxes"]["reversed"]["squared"]
+    for metric, other in (("euclidean", "manhattan"), ("manhattan", "euclidean")):
+        assert figures["plane"][metric][metric] < figures["plane"][other][metric]
+    assert figures["segments_by_linear_program"] == pytest.approx(2.0, rel=1e-9)
+    assert figures["at_shift"]["intervals on the line"]["JS"] == [pytest.approx(math.log(2)), 0.0]
+    assert figures["at_shift"]["intervals on the line"]["KL(p || q)"] == ["infinite", None]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_optimal_transport_draws_in_other_formats(tmp_path, monkeypatch):
+    run_here(monkeypatch, "optimal_transport", tmp_path, "--triples", "1", "--format", "svg")
+    pictures = {path.name for path in tmp_path.iterdir()} - {"metrics.json"}
+    assert pictures == {"divergences.svg", "ground_distances.svg", "plans.svg"}
+    assert all("<svg" in (tmp_path / name).read_text() for name in pictures)
+
+
+def test_the_curves_of_optimal_transport_are_those_of_the_metrics():
+    example = runpy.run_path(str(FOLDER / "optimal_transport.py"))
+    theta, step, s = np.array([-2.2, -0.7, 0.3, 0.9, 1.6]), 1e-5, example["SCALE"]
+    for pair in example["PAIRS"].values():
+        (_, gradients), (above, _), (below, _) = pair(theta), pair(theta + step), pair(theta - step)
+        for name, gradient in gradients.items():
+            known = ~np.isnan(gradient)
+            slope = (above[name][known] - below[name][known]) / (2 * step)
+            np.testing.assert_allclose(gradient[known], slope, atol=1e-6)
+            assert known.all() or np.isinf(above[name]).all()
+
+    # Intervals as 10 equal cells: p on the cells from 0 on, q on those from theta on, where theta is whole cells.
+    for cells in (3, 9, 10, 22):
+        p, q, places = np.zeros(32), np.zeros(32), np.arange(32) / 10
+        p[:10], q[cells : cells + 10] = 0.1, 0.1
+        values, _ = example["intervals"](np.array([cells / 10]))
+        assert values["TV"][0] == pytest.approx(metrics.total_variation(p, q))
+        assert values["JS"][0] == pytest.approx(metrics.jensen_shannon(p, q))
+        assert values["KL(p || q)"][0] == values["KL(q || p)"][0] == metrics.kullback_leibler(p, q) == math.inf
+        assert values["W1"][0] == pytest.approx(metrics.wasserstein1(places, places, a=p, b=q))
+
+    x, dx = np.linspace(-12.0, 12.0, 24_001, retstep=True)
+    values, _ = example["gaussians"](theta)
+    quantiles = Gaussian(mean=0.0, scale=1.0).quantile((np.arange(100_000) + 0.5) / 100_000)
+    for t, mean in enumerate(theta):
+        p, q = Gaussian(mean=0.0, scale=1.0).pdf(x), Gaussian(mean=mean, scale=s).pdf(x)
+        assert values["KL(q || p)"][t] == pytest.approx(metrics.kullback_leibler(q, p, dx), abs=1e-9)
+        assert values["TV"][t] == pytest.approx(metrics.total_variation(p, q, dx), abs=1e-6)
+        assert values["W1"][t] == pytest.approx(np.abs(mean + (s - 1) * quantiles).mean(), abs=1e-5)
+        inside = np.abs(x) < 8  # farther out q underflows
+        assert values["KL(p || q)"][t] == pytest.approx(metrics.kullback_leibler(p[inside], q[inside], dx), abs=1e-8)
+
+
 # ---------------------------------------------------------------------------------------------------------- command lines
 
 
@@ -210,6 +269,9 @@ WRONG = {
         ("--target", "moons"), ("--device", "tpu"),
     ],
     "gaussian_mle": [("--steps", "0"), ("--steps", "1.5"), ("--batch-size", "0"), ("--seed", "-1"), ("--device", "tpu")],
+    "optimal_transport": [
+        ("--shift", "0"), ("--shift", "101"), ("--triples", "0"), ("--outcomes", "1"), ("--seed", "-1"), ("--format", "jpg"),
+    ],
     "reparameterization": [
         ("--scale", "0"), ("--scale", "-1"), ("--scale", "wide"), ("--repetitions", "0"), ("--seed", "-1"), ("--device", "tpu"),
     ],

@@ -1,5 +1,6 @@
 """Divergences on a grid: closed forms, bounds and inequalities between them."""
 
+import itertools
 import math
 
 import numpy as np
@@ -89,6 +90,63 @@ def test_a_short_grid_only_misses_mass(p, q, half_width):
     p, q = p.pdf(GRID), q.pdf(GRID)
     for divergence in (kullback_leibler, jensen_shannon, total_variation):
         assert -1e-12 <= divergence(p[short], q[short], DX) <= divergence(p, q, DX) + 1e-12
+
+
+# ---------------------------------------------------------------------------------------------------------- probability vectors
+
+probability_vectors = arrays(np.float64, 5, elements=st.floats(0.0, 1.0, allow_subnormal=False)).filter(
+    lambda w: w.sum() > 0.1
+).map(lambda w: w / w.sum())  # fmt: skip
+
+
+@given(p=probability_vectors, q=probability_vectors)
+def test_probabilities_against_independent_implementations(p, q):
+    m = (p + q) / 2
+    assert kullback_leibler(p, q) == pytest.approx(special.rel_entr(p, q).sum(), rel=1e-9, abs=1e-13)
+    js = (special.rel_entr(p, m).sum() + special.rel_entr(q, m).sum()) / 2
+    assert jensen_shannon(p, q) == pytest.approx(js, rel=1e-9, abs=1e-13)
+    # TV is the largest difference that any event sees.
+    events = np.array(list(itertools.product([0, 1], repeat=5)))
+    assert total_variation(p, q) == pytest.approx((events @ (p - q)).max(), abs=1e-13)
+
+
+def test_disjoint_probabilities():
+    p, q = [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]
+    assert jensen_shannon(p, q) == pytest.approx(math.log(2), abs=1e-15)
+    assert total_variation(p, q) == 1.0
+    assert kullback_leibler(p, q) == kullback_leibler(q, p) == math.inf
+
+
+triples = st.tuples(probability_vectors, probability_vectors, probability_vectors)
+
+
+@given(pqr=triples)
+def test_total_variation_and_the_root_of_jensen_shannon_obey_the_triangle_inequality(pqr):
+    p, q, r = pqr
+    root = lambda p, q: math.sqrt(max(jensen_shannon(p, q), 0.0))
+    for d, rounding in ((total_variation, 1e-14), (root, 1e-7)):  # the root of rounding, where two are equal
+        assert d(p, r) <= d(p, q) + d(q, r) + rounding
+
+
+def test_jensen_shannon_and_kullback_leibler_do_not():
+    p, q, r = [1.0, 0.0], [0.5, 0.5], [0.0, 1.0]
+    assert jensen_shannon(p, q) == pytest.approx(0.75 * math.log(4 / 3), rel=1e-12)  # 0.216
+    assert jensen_shannon(q, r) == pytest.approx(0.75 * math.log(4 / 3), rel=1e-12)
+    assert jensen_shannon(p, r) == pytest.approx(math.log(2), rel=1e-12)  # 0.693
+    p, q, r = [0.9, 0.1], [0.5, 0.5], [0.1, 0.9]
+    assert kullback_leibler(p, r) > kullback_leibler(p, q) + kullback_leibler(q, r) + 0.5
+    assert abs(kullback_leibler(p, q) - kullback_leibler(q, p)) > 0.1
+
+
+@pytest.mark.parametrize("divergence", [kullback_leibler, jensen_shannon, total_variation])
+def test_values_that_are_no_probabilities_are_refused(divergence):
+    with pytest.raises(ValueError, match=f"{divergence.__name__}: p sums to 1.0 and q to 0.9, .* need its spacing dx"):
+        divergence([0.5, 0.5], [0.5, 0.4])
+    with pytest.raises(ValueError, match=rf"{divergence.__name__}: q\[1\] is -0.5"):
+        divergence([0.5, 0.5], [1.5, -0.5])
+
+
+# ----------------------------------------------------------------------------------------------------------------- densities
 
 
 def test_jumps_cost_the_order_of_the_spacing():

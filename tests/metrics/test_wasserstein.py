@@ -25,6 +25,18 @@ def test_two_samples_against_an_independent_implementation(x, y):
     assert wasserstein1(x, y) == pytest.approx(stats.wasserstein_distance(x, y), rel=1e-12, abs=1e-12)
 
 
+@given(data=st.data(), n=st.integers(1, 12), m=st.integers(1, 12))
+def test_masses_against_an_independent_implementation(data, n, m):
+    masses = lambda size: st.lists(st.floats(0.01, 1.0), min_size=size, max_size=size).map(
+        lambda w: np.array(w) / sum(w)
+    )
+    x, y = (data.draw(st.lists(numbers, min_size=size, max_size=size)) for size in (n, m))
+    a, b = data.draw(masses(n)), data.draw(masses(m))
+    exact = stats.wasserstein_distance(x, y, a, b)
+    assert wasserstein1(x, y, a=a, b=b) == pytest.approx(exact, rel=1e-9, abs=1e-12)
+    assert wasserstein1(x, y, a=7 * a, b=7 * b) == pytest.approx(7 * exact, rel=1e-9, abs=1e-12)
+
+
 @given(x=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=30))
 def test_equal_sizes_pair_the_sorted_samples(x):
     x, y = np.array(x).T
@@ -118,3 +130,5 @@ def test_diverged_samples_are_refused_with_words():
         wasserstein1([], [1.0])
     with pytest.raises(ValueError, match=r"shape \(3, 2\)"):
         wasserstein1(np.zeros((3, 2)), [1.0])
+    with pytest.raises(ValueError, match=r"wasserstein1: a sums to 3.0 and b to 1.0, expected equal sums above 0"):
+        wasserstein1([0.0, 1.0], [1.0], a=[1.0, 2.0])

@@ -52,11 +52,31 @@ def _gaussian():
     )  # fmt: skip
 
 
+def _divergences():
+    return plots.divergence_curves(
+        t, values={"a": {"W1": t, "KL(p || q)": np.inf * t}, "b": {"W1": t, "KL(p || q)": t}},
+        gradients={name: {"W1": t, "KL(p || q)": 1 / t} for name in "ab"}, limits=(4, 2), dots={"a": [(2, 0)]}, title="title",
+    )  # fmt: skip
+
+
+def _plans():
+    return plots.transport_plans(
+        [1, 2, 4], [4, 6], plans={"one": [[2, 1], [0, 1], [1, 0]], "other": [[1, 2], [1, 0], [1, 0]]}, title="title"
+    )
+
+
+def _plane():
+    return plots.planar_plans(
+        [[0, 0], [4, 2]], [[1, 3], [5, 0]], a=[3, 1], b=[2, 2], plans={"one": [[2, 1], [0, 1]], "other": [[1, 2], [1, 0]]},
+        title="title",
+    )  # fmt: skip
+
+
 def _graph():
     return plots.graph(mg.tanh(mg.tensor(1.0, requires_grad=True) * 2.0))
 
 
-PICTURES = [_gan, _training, _saturation, _estimators, _gaussian, _graph]
+PICTURES = [_gan, _training, _saturation, _estimators, _gaussian, _divergences, _plans, _plane, _graph]
 
 
 @pytest.mark.parametrize("picture", PICTURES)
