@@ -204,6 +204,49 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __dlpack__(
+        self,
+        *,
+        stream: int | Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Hand the memory to another library without a copy: `torch.from_dlpack(x)`, `numpy.from_dlpack(x)`, `cupy.from_dlpack(x)`.
+
+        Both sides then see each other's writes, except that the version counter does not: after writing over there into memory that a
+        graph has saved, call `x.mark_written()`. Read-only memory is marked as such; PyTorch takes no notice of the mark.
+
+        Args:
+            stream: the consumer's CUDA stream; None on the CPU.
+            max_version: the newest version of DLPack that the consumer reads.
+            dl_device: where the consumer wants the array, a pair as `__dlpack_device__` returns.
+            copy: True for a copy, False for none in any case. All four are those of the array API standard, 2023.12.
+
+        Raises:
+            BufferError: the tensor requires grad; it is reversed (PyTorch would end the process over a negative stride); it is read-only
+                and the consumer knows no such mark; or the array cannot be had on `dl_device`.
+        """
+        if self.requires_grad:
+            raise BufferError(
+                "__dlpack__: another library's operations leave no graph, and this tensor requires grad; call .detach() first"
+            )
+        if not copy and any(n > 1 and stride < 0 for n, stride in zip(self.shape, self.data.strides, strict=True)):
+            raise BufferError(
+                f"__dlpack__: an axis runs backwards, the strides are {self.data.strides}; hand over a copy, mg.tensor(x)"
+            )
+        wishes = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        try:
+            return self.data.__dlpack__(**{name: wish for name, wish in wishes.items() if wish is not None})
+        except BufferError as error:
+            raise BufferError(
+                f"__dlpack__: {str(error).rstrip('.')}; hand over a copy, mg.tensor(x), or x.to('cpu') from the GPU"
+            ) from error
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return DLPack's number for the kind of device, 1 for the CPU and 2 for CUDA, and which of them it is."""
+        return self.data.__dlpack_device__()
+
     def item(self) -> float | int | bool:
         """Return the value of a one-element tensor as a Python number. On the GPU this waits for the device."""
         if self.size != 1:
@@ -735,7 +778,7 @@ def _picker(slots: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
 
 
 def _shape_of(value: Any) -> Any:
-    return tuple(map(_shape_of, value)) if type(value) is tuple else np.shape(value)
+    return tuple(map(_shape_of, value)) if type(value) is tuple else getattr(value, "shape", ())
 
 
 def _restored(position: int, node: Node, value: Any) -> Any:

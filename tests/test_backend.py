@@ -111,13 +111,12 @@ def test_importing_minigen_imports_nothing_slow():
     assert result.stdout.split() == []
 
 
-# ------------------------------------------------------------------------------------------------------ with a GPU
+# ------------------------------------------------------------------------------------------- with a GPU, or its double
 
 
-@pytest.mark.gpu
-def test_there_and_back_again():
+def test_there_and_back_again(gpu_or_double):
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    y = x.to("gpu")
+    y = x.to(gpu_or_double)
     assert (y.device, array_module(y.data).__name__) == ("gpu", "cupy")
     np.testing.assert_array_equal(y.detach().to("cpu").numpy(), [1.0, 2.0])
     mg.sum(y * y).backward()
@@ -125,20 +124,40 @@ def test_there_and_back_again():
     np.testing.assert_array_equal(x.grad.data, [2.0, 4.0])
 
 
-@pytest.mark.gpu
-def test_real_mixed_devices_are_refused():
-    x, y = mg.ones(2), mg.ones(2, device="gpu")
-    for call in (lambda: x + y, lambda: y + x, lambda: mg.concatenate([x, y]), lambda: x @ y):
+def test_mixed_devices_are_refused_whichever_comes_first(gpu_or_double):
+    x, y = mg.ones(2), mg.ones(2, device=gpu_or_double)
+    for call in (
+        lambda: x + y,
+        lambda: y + x,
+        lambda: x.data + y,
+        lambda: y + x.data,
+        lambda: mg.concatenate([x, y]),
+        lambda: x @ y,
+        lambda: y @ x,
+        lambda: mg.where(x > 0, y, 0.0),
+        lambda: mg.where(y > 0, x, 0.0),
+        lambda: mg.relu(x) * mg.relu(y),
+    ):
         with pytest.raises(ValueError, match="the arguments are on different devices"):
             call()
     with pytest.raises(RuntimeError, match=r"call \.to\('cpu'\) first"):
         y.numpy()
     with pytest.raises(ValueError, match="the cotangent is on cpu, the output on gpu"):
-        mg.tensor([1.0, 2.0], device="gpu", requires_grad=True).backward(np.ones(2))
+        mg.tensor([1.0, 2.0], device=gpu_or_double, requires_grad=True).backward(np.ones(2))
 
 
-@pytest.mark.gpu
-def test_repr_and_item_on_the_gpu():
-    x = mg.tensor([1.0, 2.5], device="gpu")
-    assert repr(x) == "tensor([1. , 2.5], shape=(2,), dtype=float32, device=gpu, constant)"
-    assert mg.sum(x).item() == 3.5
+def test_making_tensors_on_a_device(device):
+    made = {
+        "tensor of lists": (mg.tensor([1.0, 2.5], device=device), [1.0, 2.5]),
+        "tensor of an array": (mg.tensor(np.array([1, 2]), device=device), [1, 2]),
+        "tensor of a tensor": (mg.tensor(mg.ones(2, device=device)), [1.0, 1.0]),
+        "zeros": (mg.zeros(2, device=device), [0.0, 0.0]),
+        "ones": (mg.ones((1, 2), device=device), [[1.0, 1.0]]),
+        "full": (mg.full(2, 7.0, device=device), [7.0, 7.0]),
+        "arange": (mg.arange(1, 4, device=device), [1, 2, 3]),
+        "linspace": (mg.linspace(0.0, 1.0, 3, device=device), [0.0, 0.5, 1.0]),
+    }
+    for name, (x, expected) in made.items():
+        assert x.device == device, name
+        assert x.dtype == ("int64" if isinstance(np.ravel(expected)[0], np.integer) else "float32"), name
+        np.testing.assert_array_equal(x.to("cpu").numpy(), expected, err_msg=name)

@@ -7,10 +7,12 @@ import weakref
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
+from minigen.backend import module_of, to_device
 from minigen.engine import Node, Primitive, Tensor, add, debug, grad, no_grad, primitive
 from minigen.testing import gradcheck
 
@@ -24,8 +26,8 @@ def registry_as_before():
     Primitive.registry.update(before)
 
 
-def leaf(values, dtype="float64", name=""):
-    return Tensor(np.array(values, dtype), requires_grad=True, name=name)
+def leaf(values, dtype="float64", name="", device="cpu"):
+    return Tensor(to_device(np.array(values, dtype), device), requires_grad=True, name=name)
 
 
 def counting(name="counted"):
@@ -48,16 +50,16 @@ def counting(name="counted"):
 # ------------------------------------------------------------------------------------------------------ accumulation
 
 
-def test_one_cotangent_may_reach_two_parents():
-    a = leaf([1.0, 2.0])
+def test_one_cotangent_may_reach_two_parents(device):
+    a = leaf([1.0, 2.0], device=device)
     b = a + a
     c = b + b
-    c.backward(np.array([1.0, 10.0]))
-    np.testing.assert_array_equal(a.grad.data, [4.0, 40.0])
+    c.backward(to_device(np.array([1.0, 10.0]), device))
+    np.testing.assert_array_equal(on_host(a.grad), [4.0, 40.0])
 
 
 @pytest.mark.parametrize("uses", [1, 2, 3, 4, 7])
-def test_accumulation_writes_into_nobodys_array(uses):
+def test_accumulation_writes_into_nobodys_array(uses, device):
     handed_out = []
 
     @primitive()
@@ -69,24 +71,24 @@ def test_accumulation_writes_into_nobodys_array(uses):
         return g
 
     keeps.vjp(x=vjp)
-    x = leaf([1.0, 2.0])
+    x = leaf([1.0, 2.0], device=device)
     h = keeps(x)  # its cotangent is a sum of `uses` terms
-    seed = np.array([1.0, 10.0])
+    seed = to_device(np.array([1.0, 10.0]), device)
     y = h
     for _ in range(uses - 1):
         y = y + keeps(h)
     (g,) = grad([y], [x], [seed])
-    np.testing.assert_array_equal(g.data, uses * np.array([1.0, 10.0]))
-    np.testing.assert_array_equal(seed, [1.0, 10.0])
+    np.testing.assert_array_equal(on_host(g), uses * np.array([1.0, 10.0]))
+    np.testing.assert_array_equal(on_host(seed), [1.0, 10.0])
     for array, copy in handed_out:
-        np.testing.assert_array_equal(array, copy)
+        np.testing.assert_array_equal(on_host(array), on_host(copy))
 
 
-def test_gradients_of_two_backwards_add_up():
-    x = leaf([1.0, 2.0])
+def test_gradients_of_two_backwards_add_up(device):
+    x = leaf([1.0, 2.0], device=device)
     for _ in range(2):
         mg.sum(x * x).backward()
-    np.testing.assert_array_equal(x.grad.data, [4.0, 8.0])
+    np.testing.assert_array_equal(on_host(x.grad), [4.0, 8.0])
 
 
 def test_grad_owns_its_memory():
@@ -107,13 +109,13 @@ def test_grad_of_a_broadcast_sum_is_writable():
     np.testing.assert_array_equal(x.grad.data, [5.0, 1.0])
 
 
-def test_grad_is_written_where_an_optimizer_has_provided_memory():
-    x = leaf([1.0, 2.0])
-    x.grad_memory = np.full(2, np.nan)
+def test_grad_is_written_where_an_optimizer_has_provided_memory(device):
+    x = leaf([1.0, 2.0], device=device)
+    x.grad_memory = to_device(np.full(2, np.nan), device)
     for factor in (1.0, 2.0):
         mg.sum(x * 3.0).backward()
         assert x.grad.data is x.grad_memory
-        np.testing.assert_array_equal(x.grad_memory, factor * np.array([3.0, 3.0]))
+        np.testing.assert_array_equal(on_host(x.grad_memory), factor * np.array([3.0, 3.0]))
 
 
 def test_only_leaves_get_grad():
@@ -390,13 +392,13 @@ def test_an_overwritten_parameter_is_noticed_through_a_view_of_its_memory(view):
         loss.backward()
 
 
-def test_assign_copies_into_the_leafs_own_memory():
-    w = leaf([1.0, 2.0])
-    memory, values = w.data, np.array([3.0, 4.0])
+def test_assign_copies_into_the_leafs_own_memory(device):
+    w = leaf([1.0, 2.0], device=device)
+    memory, values = w.data, to_device(np.array([3.0, 4.0]), device)
     w.assign(values)
     assert w.data is memory
     values[0] = 7.0
-    np.testing.assert_array_equal(w.data, [3.0, 4.0])
+    np.testing.assert_array_equal(on_host(w), [3.0, 4.0])
 
 
 # ------------------------------------------------------------------------------------------------------ grad()
@@ -455,16 +457,17 @@ def test_cotangents_may_be_tensors_arrays_or_numbers():
         assert grad(x * x, x, cotangent).item() == 12.0
 
 
-def test_gradients_flow_into_cotangents():
+def test_gradients_flow_into_cotangents(device):
     """d/du of u^T J(x) v is J(x) v: the trick of forward mode by two backwards."""
-    x, u = leaf([1.0, 2.0]), leaf([1.0, 1.0])
+    x, u = leaf([1.0, 2.0], device=device), leaf([1.0, 1.0], device=device)
     g = grad(x * x * x, x, u, create_graph=True)
-    np.testing.assert_array_equal(grad(g, u, np.array([1.0, 10.0])).data, [3.0, 120.0])
+    np.testing.assert_array_equal(on_host(grad(g, u, to_device(np.array([1.0, 10.0]), device))), [3.0, 120.0])
 
 
-def test_a_cotangent_takes_the_dtype_of_its_output():
-    x = leaf([1.0, 2.0], "float32")
-    for cotangent in (np.ones(2), np.ones(2, int), Tensor(np.ones(2)), Tensor(np.ones(2, int))):
+def test_a_cotangent_takes_the_dtype_of_its_output(device):
+    x = leaf([1.0, 2.0], "float32", device=device)
+    ones, whole = to_device(np.ones(2), device), to_device(np.ones(2, int), device)
+    for cotangent in (ones, whole, Tensor(ones), Tensor(whole)):
         x.grad = None
         x.backward(cotangent)
         assert x.grad.dtype == np.float32
@@ -563,18 +566,18 @@ def forward_mode(name, a, da, b, db, matrix):
 
 
 @given(steps=compositions(), seed=st.integers(0, 99))
-def test_jacobian_of_a_random_composition(steps, seed):
+def test_jacobian_of_a_random_composition(steps, seed, device):
     """Reverse mode against forward mode, which carries every value's Jacobian along."""
     rng = np.random.default_rng(seed)
     start, matrix = rng.uniform(-1, 1, 3), rng.uniform(-1, 1, (3, 3))
 
-    x = leaf(start)
+    x = leaf(start, device=device)
     dual, tensors = [(start, np.eye(3))], [x]
     for name, i, j in steps:
         dual.append(forward_mode(name, *dual[i], *dual[j], matrix))
-        tensors.append(recorded(name, tensors[i], tensors[j], matrix))
+        tensors.append(recorded(name, tensors[i], tensors[j], to_device(matrix, device)))
 
-    rows = [grad(tensors[-1], x, row, retain_graph=True).data for row in np.eye(3)]
+    rows = [on_host(grad(tensors[-1], x, to_device(row, device), retain_graph=True)) for row in np.eye(3)]
     np.testing.assert_allclose(rows, dual[-1][1], rtol=1e-9, atol=1e-9)
 
 
@@ -654,8 +657,8 @@ def test_without_debug_nothing_is_recorded_or_stopped():
     assert np.isnan(x.grad.data[0])
 
 
-def test_debug_stops_at_the_first_non_finite_output():
-    x = leaf([[1.0, 2.0], [0.0, 3.0]])
+def test_debug_stops_at_the_first_non_finite_output(device):
+    x = leaf([[1.0, 2.0], [0.0, 3.0]], device=device)
     with np.errstate(divide="ignore"), debug(), pytest.raises(FloatingPointError) as caught:
         mg.log(x)
     message = str(caught.value)
@@ -664,8 +667,8 @@ def test_debug_stops_at_the_first_non_finite_output():
     assert "test_engine.py" in message
 
 
-def test_debug_stops_at_the_first_non_finite_gradient():
-    x = leaf([4.0, 0.0])
+def test_debug_stops_at_the_first_non_finite_gradient(device):
+    x = leaf([4.0, 0.0], device=device)
     with np.errstate(divide="ignore"), debug():
         y, line = mg.sqrt(x), here()
         total = mg.sum(y)
@@ -827,56 +830,73 @@ COMPARISONS = {
 
 
 @pytest.mark.parametrize("symbol", OPERATORS)
-@pytest.mark.parametrize(
-    "other", [np.array([3.0, 0.5]), np.float64(1.5), 2.0, 3], ids=["array", "scalar", "float", "int"]
-)
-def test_operators_with_tensors_arrays_and_numbers_on_either_side(symbol, other):
+@pytest.mark.parametrize("other", [np.array([3.0, 0.5]), np.array(1.5), 2.0, 3], ids=["array", "()", "float", "int"])
+def test_operators_with_tensors_arrays_and_numbers_on_either_side(symbol, other, device):
     operator, values = OPERATORS[symbol], np.array([1.0, 2.0])
-    x = leaf(values)
+    x = leaf(values, device=device)
+    there = to_device(other, device) if isinstance(other, np.ndarray) else other
     for obtained, expected in (
-        (operator(x, other), operator(values, other)),
-        (operator(other, x), operator(other, values)),
-        (operator(x, Tensor(np.asarray(other))), operator(values, other)),
+        (operator(x, there), operator(values, other)),
+        (operator(there, x), operator(other, values)),
+        (operator(x, Tensor(to_device(np.asarray(other), device))), operator(values, other)),
     ):
         assert type(obtained) is Tensor
-        np.testing.assert_array_equal(obtained.data, expected)
+        np.testing.assert_allclose(on_host(obtained), expected, rtol=0 if device == "cpu" else 1e-15)
         assert obtained.requires_grad
-    gradcheck(lambda x: operator(x, other) + operator(other, x), [values], order=1, name=symbol)
+    gradcheck(
+        lambda x: (operator(x.to(device), there) + operator(there, x.to(device))).to("cpu"),
+        [values],
+        order=1,
+        name=symbol,
+    )
+
+
+def test_a_scalar_of_numpy_is_an_operand_on_the_cpu():
+    values = np.array([1.0, 2.0])
+    for operator in OPERATORS.values():
+        for obtained, expected in (
+            (operator(leaf(values), np.float64(1.5)), operator(values, 1.5)),
+            (operator(np.float64(1.5), leaf(values)), operator(1.5, values)),
+        ):
+            assert type(obtained) is Tensor
+            np.testing.assert_array_equal(obtained.data, expected)
 
 
 @pytest.mark.parametrize("symbol", COMPARISONS)
-def test_comparisons_with_tensors_arrays_and_numbers_on_either_side(symbol):
+def test_comparisons_with_tensors_arrays_and_numbers_on_either_side(symbol, device):
     comparison, values = COMPARISONS[symbol], np.array([1.0, 2.0, 3.0])
-    x = leaf(values)
-    for other in (np.array([2.0, 2.0, 2.0]), 2.0, 2):
+    x = leaf(values, device=device)
+    twos = to_device(np.full(3, 2.0), device)
+    for other in (twos, 2.0, 2):
         for obtained, expected in (
-            (comparison(x, other), comparison(values, other)),
-            (comparison(other, x), comparison(other, values)),
-            (comparison(x, Tensor(np.full(3, 2.0))), comparison(values, other)),
+            (comparison(x, other), comparison(values, 2.0)),
+            (comparison(other, x), comparison(2.0, values)),
+            (comparison(x, Tensor(twos)), comparison(values, 2.0)),
         ):
             assert type(obtained) is Tensor
             assert obtained.dtype == bool
             assert not obtained.requires_grad
-            np.testing.assert_array_equal(obtained.data, expected)
+            np.testing.assert_array_equal(on_host(obtained), expected)
 
 
-def test_matmul_operator_on_either_side():
+def test_matmul_operator_on_either_side(device):
     a, b = np.arange(6.0).reshape(2, 3), np.arange(3.0)
-    for product in (leaf(a) @ b, a @ leaf(b), leaf(a) @ leaf(b)):
+    x, y = to_device(a, device), to_device(b, device)
+    for product in (Tensor(x) @ y, x @ Tensor(y), Tensor(x) @ Tensor(y)):
         assert type(product) is Tensor
-        np.testing.assert_array_equal(product.data, a @ b)
+        np.testing.assert_array_equal(on_host(product), a @ b)
 
 
-def test_unary_operators():
-    x = leaf([-1.0, 2.0])
-    np.testing.assert_array_equal((-x).data, [1.0, -2.0])
-    np.testing.assert_array_equal(abs(x).data, [1.0, 2.0])
+def test_unary_operators(device):
+    x = leaf([-1.0, 2.0], device=device)
+    np.testing.assert_array_equal(on_host(-x), [1.0, -2.0])
+    np.testing.assert_array_equal(on_host(abs(x)), [1.0, 2.0])
     assert +x is x
 
 
-def test_methods_are_the_operations():
+def test_methods_are_the_operations(device):
     values = np.arange(6.0).reshape(2, 3)
-    x = leaf(values)
+    x = leaf(values, device=device)
     for obtained, expected in (
         (x.T, values.T),
         (x.reshape(-1), values.reshape(-1)),
@@ -894,7 +914,7 @@ def test_methods_are_the_operations():
     ):
         assert obtained.dtype == expected.dtype
         assert obtained.requires_grad
-        np.testing.assert_array_equal(obtained.data, expected)
+        np.testing.assert_array_equal(on_host(obtained), expected)
 
 
 def test_properties():
@@ -903,8 +923,8 @@ def test_properties():
     assert (len(x), x.version, x.grad) == (2, 0, None)
 
 
-def test_python_numbers_do_not_widen():
-    x = leaf([1.0, 2.0], "float32")
+def test_python_numbers_do_not_widen(device):
+    x = leaf([1.0, 2.0], "float32", device=device)
     for y in (
         x + 1,
         x * 2.0,
@@ -926,26 +946,26 @@ def test_tensors_are_told_apart_by_identity():
     assert {x: "x", y: "y"}[y] == "y"
 
 
-def test_iteration_and_length():
-    rows = list(leaf([[1.0, 2.0], [3.0, 4.0]]))
+def test_iteration_and_length(device):
+    rows = list(leaf([[1.0, 2.0], [3.0, 4.0]], device=device))
     assert [type(row) for row in rows] == [Tensor, Tensor]
-    np.testing.assert_array_equal(rows[1].data, [3.0, 4.0])
+    np.testing.assert_array_equal(on_host(rows[1]), [3.0, 4.0])
     for function in (len, iter):
         with pytest.raises(TypeError, match="a 0-d tensor has no length"):
             function(Tensor(np.array(1.0)))
 
 
-def test_truth():
-    assert Tensor(np.array([True]))
-    assert not Tensor(np.array(0.0))
+def test_truth(device):
+    assert Tensor(to_device(np.array([True]), device))
+    assert not Tensor(to_device(np.array(0.0), device))
     with pytest.raises(ValueError, match=r"shape \(2,\) has no single truth value"):
         bool(Tensor(np.ones(2)))
 
 
-def test_item():
-    assert Tensor(np.array([[2.5]])).item() == 2.5
-    assert type(leaf(2.5).item()) is float
-    assert type(Tensor(np.array(3)).item()) is int
+def test_item(device):
+    assert leaf([[2.5]], device=device).item() == 2.5
+    assert type(leaf(2.5, device=device).item()) is float
+    assert type(Tensor(to_device(np.array(3), device)).item()) is int
     with pytest.raises(ValueError, match=r"2 elements, shape \(2,\)"):
         Tensor(np.ones(2)).item()
 
@@ -966,13 +986,13 @@ def test_numpy_functions_refuse_tensors_instead_of_looping_over_elements():
         np.exp(leaf([1.0, 2.0]))
 
 
-def test_detach_is_the_same_array_without_a_past():
-    x = leaf([1.0, 2.0])
+def test_detach_is_the_same_array_without_a_past(device):
+    x = leaf([1.0, 2.0], device=device)
     constant = (x * 2.0).detach()
     assert not constant.requires_grad
     assert x.detach().data is x.data
     mg.sum(x * x.detach()).backward()
-    np.testing.assert_array_equal(x.grad.data, [1.0, 2.0])
+    np.testing.assert_array_equal(on_host(x.grad), [1.0, 2.0])
 
 
 def test_elements_cannot_be_assigned():
@@ -1007,11 +1027,17 @@ def test_repr(tensor, text):
     assert repr(tensor) == text
 
 
+def test_repr_names_the_device(device):
+    text = f"tensor([[1. ],\n        [2.5]], shape=(2, 1), dtype=float64, device={device}, from transpose)"
+    assert repr(leaf([[1.0, 2.5]], device=device).T) == text
+
+
 def test_repr_of_a_large_tensor_is_short():
     assert len(repr(Tensor(np.zeros((100, 100))))) < 800
 
 
-def test_raw_arrays_in_a_raw_array_out():
-    assert type(add(np.ones(2), 1.0)) is np.ndarray
-    assert type(mg.exp(np.ones(2))) is np.ndarray
-    assert type(mg.exp(Tensor(np.ones(2)))) is Tensor
+def test_raw_arrays_in_a_raw_array_out(device):
+    x = to_device(np.ones(2), device)
+    assert type(add(x, 1.0)) is module_of(device).ndarray
+    assert type(mg.exp(x)) is module_of(device).ndarray
+    assert type(mg.exp(Tensor(x))) is Tensor

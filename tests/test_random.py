@@ -12,15 +12,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from minigen import kernels
+from minigen.backend import device_of, module_of, to_device
 from minigen.random import Generator
 
 N = 40_000
 LEVEL = 1e-3
+
+
+def on(rng: Generator, array: np.ndarray) -> Any:
+    """The array, on the generator's device."""
+    return to_device(array, rng.device)
 
 
 # --------------------------------------------------------------------------------------- stream and state
@@ -34,7 +41,7 @@ DRAWS: dict[str, tuple[Callable[[Generator, int], Any], int]] = {  # a draw of n
     "gumbel": (lambda rng, n: rng.gumbel(n), 4),
     "bernoulli": (lambda rng, n: rng.bernoulli(0.5, n), 4),
     "integers": (lambda rng, n: rng.integers(0, 10**9, n), 2),
-    "categorical": (lambda rng, n: rng.categorical(np.zeros(1000), n), 2),
+    "categorical": (lambda rng, n: rng.categorical(on(rng, np.zeros(1000)), n), 2),
     "permutation": (lambda rng, n: rng.permutation(n), 2),
 }
 
@@ -46,34 +53,51 @@ def test_the_stream_is_philox_with_the_seed_as_key_from_block_0() -> None:
 
 @pytest.mark.parametrize("name", DRAWS)
 @given(n=st.integers(0, 30))
-def test_a_call_takes_whole_blocks(name: str, n: int) -> None:
+def test_a_call_takes_whole_blocks(name: str, n: int, device: str) -> None:
     draw, per_block = DRAWS[name]
-    rng = Generator(1)
+    rng = Generator(1, device=device)
     assert len(draw(rng, n)) == n
     assert rng.state()["counter"] == math.ceil(n / per_block)
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_consecutive_calls_do_not_overlap(name: str) -> None:
+def test_consecutive_calls_do_not_overlap(name: str, device: str) -> None:
     draw, per_block = DRAWS[name]
-    rng = Generator(2)
-    first, second = draw(rng, 6 * per_block), draw(rng, 6 * per_block)
-    whole = draw(Generator(2), 12 * per_block)
+    rng = Generator(2, device=device)
+    first, second = (on_host(draw(rng, 6 * per_block)) for _ in range(2))
+    whole = on_host(draw(Generator(2, device=device), 12 * per_block))
     if name != "permutation":  # which is no sequence of draws
         np.testing.assert_array_equal(np.concatenate([first, second]), whole)
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.parametrize("name", DRAWS)
+@given(n=st.integers(0, 30), seed=st.integers(0, 2**64 - 1), counter=st.integers(0, 2**64 - 1))
+def test_a_gpu_draws_what_the_cpu_draws(name: str, n: int, seed: int, counter: int, gpu_or_double: str) -> None:
+    here, there = Generator(seed), Generator(seed, device=gpu_or_double)
+    for rng in (here, there):
+        rng.load_state(here.state() | {"counter": counter})
+    draw, _ = DRAWS[name]
+    expected, obtained = draw(here, n), draw(there, n)
+    assert (device_of(obtained), obtained.dtype) == (gpu_or_double, expected.dtype)
+    if name.split()[0] in ("normal", "exponential", "gumbel"):  # to rounding
+        bound = 1e-13 if "float64" in name else 1e-6
+        np.testing.assert_allclose(on_host(obtained), expected, rtol=bound, atol=bound)
+    else:
+        np.testing.assert_array_equal(on_host(obtained), expected)
+    assert there.state() == here.state()
+
+
 @given(seed=st.integers(0, 2**64 - 1), n=st.integers(0, 20))
-def test_a_restored_state_continues_the_stream(seed: int, n: int) -> None:
+def test_a_restored_state_continues_the_stream(seed: int, n: int, device: str) -> None:
     def some(rng: Generator) -> list[list[float]]:
         return [rng.normal(5).tolist(), rng.integers(0, 100, 5).tolist(), rng.permutation(5).tolist()]
 
-    rng = Generator(seed)
+    rng = Generator(seed, device=device)
     rng.normal(n)
     saved = json.dumps(rng.state())  # as a checkpoint keeps it
     expected = some(rng)
-    other = Generator(0)
+    other = Generator(0, device=device)
     other.load_state(json.loads(saved))
     assert some(other) == expected
     assert other.state() == rng.state()
@@ -133,8 +157,10 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
     ],
     ids=["uniform", "uniform scaled", "normal", "normal scaled", "exponential", "exponential scaled", "gumbel"],
 )
-def test_the_distribution_function_fits(draw: Callable[[Generator, str], Any], distribution: Any, dtype: str) -> None:
-    x = draw(Generator(6), dtype)
+def test_the_distribution_function_fits(
+    draw: Callable[[Generator, str], Any], distribution: Any, dtype: str, device: str
+) -> None:
+    x = on_host(draw(Generator(6, device=device), dtype))
     assert x.dtype == dtype
     assert stats.kstest(x.astype("float64"), distribution.cdf).pvalue > LEVEL
 
@@ -200,19 +226,19 @@ def test_integers_never_reach_the_upper_bound(monkeypatch: pytest.MonkeyPatch) -
         assert Generator(0).integers(0, width) == width - 1
 
 
-def test_bernoulli_meets_every_probability() -> None:
+def test_bernoulli_meets_every_probability(device: str) -> None:
     p = np.array([0.0, 0.02, 0.5, 0.9, 1.0])
-    x = Generator(11).bernoulli(p, (N, 5))
+    x = on_host(Generator(11, device=device).bernoulli(to_device(p, device), (N, 5)))
     assert (x.dtype, x.shape) == (np.float32, (N, 5))
     assert set(np.unique(x)) == {0.0, 1.0}
     assert (abs(x.mean(axis=0) - p) <= 4 * np.sqrt(p * (1 - p) / N)).all()
-    scalar = Generator(11).bernoulli(0.3, N)
+    scalar = on_host(Generator(11, device=device).bernoulli(0.3, N))
     assert abs(scalar.mean() - 0.3) < 4 * math.sqrt(0.3 * 0.7 / N)
 
 
-def test_bernoulli_broadcasts() -> None:
-    rng = Generator(12)
-    p = np.full((3, 1), 0.5, np.float32)
+def test_bernoulli_broadcasts(device: str) -> None:
+    rng = Generator(12, device=device)
+    p = on(rng, np.full((3, 1), 0.5, np.float32))
     shapes = [
         rng.bernoulli(p).shape,
         rng.bernoulli(p, (2, 1, 4)).shape,
@@ -220,13 +246,13 @@ def test_bernoulli_broadcasts() -> None:
         rng.bernoulli(0.5).shape,
     ]
     assert shapes == [(3, 1), (2, 3, 4), (3, 4), ()]
-    assert rng.bernoulli(np.empty((0, 4))).shape == (0, 4)
+    assert rng.bernoulli(on(rng, np.empty((0, 4)))).shape == (0, 4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_categorical_follows_the_softmax(dtype: str) -> None:
+def test_categorical_follows_the_softmax(dtype: str, device: str) -> None:
     logits = np.array([[0.0, 1.0, -2.0, 3.0], [5.0, 5.0, -np.inf, 5.0]], dtype) + 1000
-    x = Generator(13).categorical(logits, N)
+    x = on_host(Generator(13, device=device).categorical(to_device(logits, device), N))
     assert (x.dtype, x.shape) == (np.int64, (N, 2))
     for batch in range(2):
         weights = np.exp(logits[batch].astype("float64") - logits[batch].max())
@@ -236,12 +262,12 @@ def test_categorical_follows_the_softmax(dtype: str) -> None:
         assert fits(counts[alive], (weights / weights.sum())[alive])
 
 
-def test_categorical_shapes() -> None:
-    rng = Generator(14)
-    logits = np.zeros((3, 2, 5))
-    shapes = [rng.categorical(logits).shape, rng.categorical(logits, (7, 1)).shape, rng.categorical(np.zeros(5)).shape]
+def test_categorical_shapes(device: str) -> None:
+    rng = Generator(14, device=device)
+    logits, one, none = (on(rng, np.zeros(shape)) for shape in ((3, 2, 5), (5,), (0, 5)))
+    shapes = [rng.categorical(logits).shape, rng.categorical(logits, (7, 1)).shape, rng.categorical(one).shape]
     assert shapes == [(3, 2), (7, 1, 3, 2), ()]
-    assert rng.categorical(np.zeros((0, 5)), 2).shape == (2, 0)
+    assert rng.categorical(none, 2).shape == (2, 0)
 
 
 @pytest.mark.parametrize("word", [0, 2**32 - 1])
@@ -252,8 +278,8 @@ def test_categorical_draws_no_impossible_category_at_either_end(word: int, monke
 
 
 @given(n=st.integers(0, 200), seed=st.integers(0, 2**64 - 1))
-def test_a_permutation_holds_every_index_once(n: int, seed: int) -> None:
-    order = Generator(seed).permutation(n)
+def test_a_permutation_holds_every_index_once(n: int, seed: int, device: str) -> None:
+    order = Generator(seed, device=device).permutation(n)
     assert order.dtype == np.int64
     assert sorted(order.tolist()) == list(range(n))
 
@@ -279,7 +305,7 @@ shaped = pytest.mark.parametrize(
         lambda rng, shape: rng.gumbel(shape),
         lambda rng, shape: rng.integers(0, 5, shape),
         lambda rng, shape: rng.bernoulli(0.5, shape),
-        lambda rng, shape: rng.categorical(np.zeros(3), shape),
+        lambda rng, shape: rng.categorical(on(rng, np.zeros(3)), shape),
     ],
     ids=["uniform", "normal", "normal float64", "exponential", "gumbel", "integers", "bernoulli", "categorical"],
 )
@@ -287,12 +313,15 @@ shaped = pytest.mark.parametrize(
 
 @shaped
 @pytest.mark.parametrize("shape", [(), 3, (3,), (2, 3), (0, 3)])
-def test_the_outcome_is_an_array_of_the_shape_asked_for(draw: Callable[..., Any], shape: int | tuple[int, ...]) -> None:
-    x = draw(Generator(0), shape)
-    assert isinstance(x, np.ndarray)
+def test_the_outcome_is_an_array_of_the_shape_asked_for(
+    draw: Callable[..., Any], shape: int | tuple[int, ...], device: str
+) -> None:
+    x = draw(Generator(0, device=device), shape)
+    assert type(x) is module_of(device).ndarray
     assert x.shape == ((shape,) if isinstance(shape, int) else shape)
-    assert x.flags.c_contiguous
-    assert x.flags.writeable
+    x += 0  # may be written to
+    if device == "cpu":
+        assert x.flags.c_contiguous
 
 
 @shaped
@@ -324,19 +353,22 @@ nan = math.nan
         (lambda rng: rng.integers(2**63 - 1, 2**63 + 1), "both within int64"),
         (lambda rng: rng.bernoulli(1.5, 3), "bernoulli: probabilities from 1.5 to 1.5; expected them in"),
         (lambda rng: rng.bernoulli(nan, 3), "bernoulli: probabilities from nan"),
-        (lambda rng: rng.bernoulli(np.array([0.5, -0.1])), "bernoulli: probabilities from -0.1 to 0.5"),
-        (lambda rng: rng.bernoulli(np.array([0.5, nan])), "bernoulli: probabilities from nan to nan"),
-        (lambda rng: rng.bernoulli(np.zeros(3), 4), r"shape \(3,\), which does not broadcast with \(4,\)"),
-        (lambda rng: rng.categorical(np.array([0.0, nan])), "categorical: a logit is NaN or inf"),
-        (lambda rng: rng.categorical(np.full((2, 3), -np.inf)), "all logits of an element are -inf"),
-        (lambda rng: rng.categorical(np.zeros((2, 0))), r"logits have shape \(2, 0\); expected \(\*batch, K\)"),
+        (lambda rng: rng.bernoulli(on(rng, np.array([0.5, -0.1]))), "bernoulli: probabilities from -0.1 to 0.5"),
+        (lambda rng: rng.bernoulli(on(rng, np.array([0.5, nan]))), "bernoulli: probabilities from nan to nan"),
+        (lambda rng: rng.bernoulli(on(rng, np.zeros(3)), 4), r"shape \(3,\), which does not broadcast with \(4,\)"),
+        (lambda rng: rng.categorical(on(rng, np.array([0.0, nan]))), "categorical: a logit is NaN or inf"),
+        (lambda rng: rng.categorical(on(rng, np.full((2, 3), -np.inf))), "all logits of an element are -inf"),
+        (
+            lambda rng: rng.categorical(on(rng, np.zeros((2, 0)))),
+            r"logits have shape \(2, 0\); expected \(\*batch, K\)",
+        ),
         (lambda rng: rng.permutation(-1), r"permutation: shape \(-1,\) has a negative size"),
     ],
 )
 def test_bad_arguments_are_named_and_leave_the_stream_where_it_was(
-    call: Callable[[Generator], Any], message: str
+    call: Callable[[Generator], Any], message: str, device: str
 ) -> None:
-    rng = Generator(0)
+    rng = Generator(0, device=device)
     with pytest.raises(ValueError, match=message):
         call(rng)
     assert rng.state()["counter"] == 0

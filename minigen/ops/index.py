@@ -46,6 +46,9 @@ put.vjp(values=lambda g, indices, pattern: take(g, *indices, pattern=pattern), i
 def index(x: TensorLike, key: Any) -> Tensor:
     """Return x[key] for NumPy's whole indexing language: integers, slices, None, Ellipsis, and integer or boolean arrays.
 
+    On the GPU the integers of an index array wrap around at the ends, where the CPU raises: to look at them would make the CPU wait.
+    For a boolean array it must wait, since the shape of the result depends on it.
+
     Example:
         >>> index(np.array([1.0, 2.0, 3.0]), [2, 0])
         array([3., 1.])
@@ -119,6 +122,6 @@ def _grid(name: str, shape: tuple[int, ...], indices: TensorLike, axis: int) -> 
         raise ValueError(f"{name}: indices of shape {indices.shape} must agree with {shape} except along axis {axis}")
     module = array_module(indices.data if isinstance(indices, Tensor) else indices)
     return [
-        indices if i == axis else module.arange(n).reshape([n if j == i else 1 for j in range(ndim)])
+        indices if i == axis else module.arange(n).reshape(tuple(n if j == i else 1 for j in range(ndim)))
         for i, n in enumerate(shape)
     ]

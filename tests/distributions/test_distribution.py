@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from devices import on_host
 
 import minigen as mg
+from minigen.backend import device_of, module_of, to_device
 from minigen.distributions import (
     Bernoulli,
     Categorical,
@@ -28,6 +30,15 @@ class Case(NamedTuple):
     make: Callable[..., Distribution]
     parameters: list[np.ndarray]
     x: np.ndarray
+
+    def on(self, device: str) -> "Case":
+        """The same case with its arrays on a device."""
+        parameters = [to_device(parameter, device) for parameter in self.parameters]
+        return self._replace(parameters=parameters, x=to_device(self.x, device))
+
+    def through(self, device: str) -> Callable[..., Distribution]:
+        """Make the distribution on a device from Tensors that are anywhere."""
+        return lambda *parameters: self.make(*(parameter.to(device) for parameter in parameters))
 
 
 def numbers(*shape, low=-1.0, high=1.0, seed=0):
@@ -94,13 +105,15 @@ def value_of(distribution: Distribution, name: str) -> Any:
 
 
 @every_case
-def test_shapes(case):
+def test_shapes(case, device):
+    case = case.on(device)
     distribution = case.make(*case.parameters)
     last = case.x.shape[3:]
     assert distribution.batch_shape == (2, 3)
-    assert distribution.sample((4, 5), rng=Generator(0)).shape == (4, 5, 2, 3, *last)
-    assert distribution.sample(4, rng=Generator(0)).shape == (4, 2, 3, *last)
-    assert distribution.sample(rng=Generator(0)).shape == (2, 3, *last)
+    for shape, leading in (((4, 5), (4, 5)), (4, (4,)), ((), ())):
+        draws = distribution.sample(shape, rng=Generator(0, device=device))
+        assert draws.shape == (*leading, 2, 3, *last)
+        assert device_of(draws) == device
     assert distribution.log_prob(case.x).shape == (4, 2, 3)
     assert distribution.log_prob(case.x[:, :1, :1]).shape == (4, 2, 3)
     for name in ("entropy", "mean", "variance"):
@@ -134,38 +147,48 @@ def test_a_sum_counts_every_element_where_a_number_serves_all():
 
 
 @every_case
-def test_gradients_of_log_prob_to_order_two(case):
+def test_gradients_of_log_prob_to_order_two(case, device):
+    make = case.through(device)
     if case.x.dtype.kind == "i":
-        gradcheck(lambda *parameters: case.make(*parameters).log_prob(case.x), case.parameters)
+        x = to_device(case.x, device)
+        gradcheck(lambda *parameters: make(*parameters).log_prob(x).to("cpu"), case.parameters)
     else:
-        gradcheck(lambda x, *parameters: case.make(*parameters).log_prob(x), [case.x, *case.parameters])
+        gradcheck(lambda x, *parameters: make(*parameters).log_prob(x.to(device)).to("cpu"), [case.x, *case.parameters])
 
 
 @every_case
-def test_gradients_of_moments_and_entropy_to_order_two(case):
+def test_gradients_of_moments_and_entropy_to_order_two(case, device):
+    make = case.through(device)
     if results(case.make(*case.parameters)):
-        gradcheck(lambda *parameters: tuple(results(case.make(*parameters)).values()), case.parameters)
+        gradcheck(
+            lambda *parameters: tuple(value.to("cpu") for value in results(make(*parameters)).values()),
+            case.parameters,
+        )
 
 
 @reparameterized
-def test_gradients_of_draws_to_order_two(case):
-    gradcheck(lambda *parameters: case.make(*parameters).rsample(2, rng=Generator(3)), case.parameters)
+def test_gradients_of_draws_to_order_two(case, device):
+    make = case.through(device)
+    gradcheck(
+        lambda *parameters: make(*parameters).rsample(2, rng=Generator(3, device=device)).to("cpu"), case.parameters
+    )
 
 
 @pytest.mark.parametrize("name", ["Normal", "Normal by log_variance", "Laplace", "Bernoulli", "Categorical"])
-def test_gradients_of_the_divergence_to_order_two(name):
-    case = CASES[name]
+def test_gradients_of_the_divergence_to_order_two(name, device):
+    case, make = CASES[name], CASES[name].through(device)
     # Far enough apart for finite differences: Laplace's formula has |m_p - m_q| in it.
     others = [0.5 * parameter + 2.0 for parameter in case.parameters]
     half = len(others)
-    gradcheck(lambda *ps: kl_divergence(case.make(*ps[:half]), case.make(*ps[half:])), [*case.parameters, *others])
+    gradcheck(lambda *ps: kl_divergence(make(*ps[:half]), make(*ps[half:])).to("cpu"), [*case.parameters, *others])
 
 
 # --------------------------------------------------------------------------------------------- arrays, tensors, dtypes
 
 
 @every_case
-def test_tensors_and_arrays_give_the_same(case):
+def test_tensors_and_arrays_give_the_same(case, device):
+    case = case.on(device)
     on_arrays = case.make(*case.parameters)
     on_tensors = case.make(*(mg.tensor(parameter, requires_grad=True) for parameter in case.parameters))
     x = mg.tensor(case.x)
@@ -173,27 +196,44 @@ def test_tensors_and_arrays_give_the_same(case):
         (on_arrays.log_prob(case.x), on_tensors.log_prob(x)),
         *zip(results(on_arrays).values(), results(on_tensors).values(), strict=True),
     ]:
-        assert isinstance(expected, np.ndarray)
+        assert type(expected) is module_of(device).ndarray
         assert isinstance(obtained, mg.Tensor)
         assert obtained.requires_grad
-        np.testing.assert_array_equal(obtained.data, expected)
-    np.testing.assert_array_equal(on_arrays.sample(5, rng=Generator(0)), on_tensors.sample(5, rng=Generator(0)))
+        np.testing.assert_array_equal(on_host(obtained), on_host(expected))
+    first, second = (made.sample(5, rng=Generator(0, device=device)) for made in (on_arrays, on_tensors))
+    np.testing.assert_array_equal(on_host(first), on_host(second))
 
 
 @every_case
-def test_draws_are_data_and_reparameterized_draws_are_not(case):
-    parameters = [mg.tensor(parameter, requires_grad=True) for parameter in case.parameters]
+def test_a_gpu_gives_what_the_cpu_gives(case, gpu_or_double):
+    device = gpu_or_double
+    there = case.on(device)
+    ours, expected = there.make(*there.parameters), case.make(*case.parameters)
+    assert ours.dtype == expected.dtype
+    for a, b in [
+        (ours.log_prob(there.x), expected.log_prob(case.x)),
+        (ours.sample(50, rng=Generator(0, device=device)), expected.sample(50, rng=Generator(0))),
+        *zip(results(ours).values(), results(expected).values(), strict=True),
+    ]:
+        assert (device_of(a), a.dtype) == (device, b.dtype)
+        np.testing.assert_allclose(on_host(a), b, rtol=1e-12, atol=1e-12)
+
+
+@every_case
+def test_draws_are_data_and_reparameterized_draws_are_not(case, device):
+    parameters = [mg.tensor(parameter, device=device, requires_grad=True) for parameter in case.parameters]
     distribution = case.make(*parameters)
-    draws = distribution.sample(5, rng=Generator(0))
-    assert type(draws) is np.ndarray
+    draws = distribution.sample(5, rng=Generator(0, device=device))
+    assert type(draws) is module_of(device).ndarray
     if has(case, "rsample"):
-        path = distribution.rsample(5, rng=Generator(0))
-        np.testing.assert_array_equal(path.data, draws)
+        path = distribution.rsample(5, rng=Generator(0, device=device))
+        np.testing.assert_array_equal(on_host(path), on_host(draws))
         assert all(g is not None for g in mg.grad(path.sum(), parameters))
 
 
 @every_case
-def test_float32_stays_float32(case):
+def test_float32_stays_float32(case, device):
+    case = case.on(device)
     narrow = lambda array: array if array.dtype.kind == "i" else array.astype("float32")
     parameters = [mg.tensor(narrow(parameter), requires_grad=True) for parameter in case.parameters]
     for distribution in (case.make(*parameters), case.make(*(parameter.data for parameter in parameters))):
@@ -203,13 +243,13 @@ def test_float32_stays_float32(case):
         if (type(distribution),) * 2 in CLOSED_FORMS:
             assert kl_divergence(distribution, distribution).dtype == np.float32
         if case.x.dtype.kind == "f":
-            assert distribution.sample(5, rng=Generator(0)).dtype == np.float32
+            assert distribution.sample(5, rng=Generator(0, device=device)).dtype == np.float32
 
 
 @pytest.mark.parametrize("family", [Normal, Laplace])
-def test_python_numbers_widen_nothing(family):
-    narrow, prior = np.ones((2, 3), "float32"), family(0.5, scale=1.5)
-    assert prior.sample((2, 3), rng=Generator(0)).dtype == np.float32
+def test_python_numbers_widen_nothing(family, device):
+    narrow, prior = to_device(np.ones((2, 3), "float32"), device), family(0.5, scale=1.5)
+    assert prior.sample((2, 3), rng=Generator(0, device=device)).dtype == np.float32
     half_given = [family(narrow, scale=1.5), family(0.5, scale=narrow), family(mg.tensor(narrow), scale=1.5)]
     for distribution in (prior, *half_given):
         assert distribution.log_prob(narrow).dtype == np.float32

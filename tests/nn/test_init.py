@@ -8,7 +8,9 @@ import math
 
 import numpy as np
 import pytest
+from devices import on_host
 
+from minigen.backend import device_of
 from minigen.nn import init
 from minigen.random import Generator
 
@@ -51,18 +53,19 @@ def test_variance(initialize, variance, default_gain, kurtosis, gain, shape):
 
 
 @pytest.mark.parametrize("initialize", [*(row[0] for row in INITS), init.orthogonal])
-def test_weights_are_float32_and_come_from_the_generator_alone(initialize):
-    w = initialize((3, 3, 2, 4), Generator(1))
+def test_weights_are_float32_and_come_from_the_generator_alone(initialize, device):
+    w = initialize((3, 3, 2, 4), Generator(1, device=device))
     assert w.shape == (3, 3, 2, 4)
     assert w.dtype == np.float32
-    np.testing.assert_array_equal(w, initialize((3, 3, 2, 4), Generator(1)))
-    assert not np.array_equal(w, initialize((3, 3, 2, 4), Generator(2)))
+    assert device_of(w) == device
+    np.testing.assert_allclose(on_host(w), initialize((3, 3, 2, 4), Generator(1)), rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(on_host(w), initialize((3, 3, 2, 4), Generator(2)))
 
 
 @pytest.mark.parametrize("shape", [(40, 12), (12, 40), (20, 20), (3, 3, 4, 8), (3, 3, 2, 60), (1, 7)])
 @pytest.mark.parametrize("gain", [1.0, 1.7])
-def test_orthogonal_columns_or_rows(shape, gain):
-    w = init.orthogonal(shape, Generator(0), gain=gain).astype(np.float64)
+def test_orthogonal_columns_or_rows(shape, gain, device):
+    w = on_host(init.orthogonal(shape, Generator(0, device=device), gain=gain)).astype(np.float64)
     matrix = w.reshape(-1, shape[-1])  # (taps * in, out)
     high, wide = matrix.shape
     gram = matrix.T @ matrix if high >= wide else matrix @ matrix.T

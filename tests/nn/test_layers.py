@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import nn
+from minigen.backend import to_device
 from minigen.random import Generator
 from minigen.testing import gradcheck
 
@@ -18,35 +20,35 @@ RNG = np.random.default_rng(0)
 # ------------------------------------------------------------------------------------------------------------- Linear
 
 
-def test_linear_by_hand():
-    layer = nn.Linear(2, 3, rng=Generator(0))
-    layer.weight.assign(np.array([[1, 2, 3], [4, 5, 6]], np.float32))
-    layer.bias.assign(np.array([10, 20, 30], np.float32))
-    y = layer(np.array([[1, 0], [0, 1], [2, -1]], np.float32))
-    np.testing.assert_array_equal(y.data, [[11, 22, 33], [14, 25, 36], [8, 19, 30]])
-    assert y.dtype == np.float32
+def test_linear_by_hand(device):
+    layer = nn.Linear(2, 3, rng=Generator(0, device=device))
+    layer.weight.assign(to_device(np.array([[1, 2, 3], [4, 5, 6]], np.float32), device))
+    layer.bias.assign(to_device(np.array([10, 20, 30], np.float32), device))
+    y = layer(to_device(np.array([[1, 0], [0, 1], [2, -1]], np.float32), device))
+    np.testing.assert_array_equal(on_host(y), [[11, 22, 33], [14, 25, 36], [8, 19, 30]])
+    assert (y.dtype, y.device) == (np.float32, device)
 
 
 @given(leading=st.lists(st.integers(1, 3), max_size=3), bias=st.booleans(), seed=st.integers(0, 99))
-def test_linear_maps_the_last_axis(leading, bias, seed):
-    layer = nn.Linear(4, 3, rng=Generator(seed), bias=bias)
+def test_linear_maps_the_last_axis(leading, bias, seed, device):
+    layer = nn.Linear(4, 3, rng=Generator(seed, device=device), bias=bias)
     x = np.random.default_rng(seed).normal(size=(*leading, 4)).astype(np.float32)
-    y = layer(x)
+    y = layer(to_device(x, device))
     assert y.shape == (*leading, 3)
-    expected = np.einsum("...i,io->...o", x.astype(np.float64), layer.weight.data)
+    expected = np.einsum("...i,io->...o", x.astype(np.float64), on_host(layer.weight))
     if bias:
-        expected += layer.bias.data
-    np.testing.assert_allclose(y.data, expected, rtol=0, atol=1e-6 * (1 + np.abs(x).sum()))
+        expected += on_host(layer.bias)
+    np.testing.assert_allclose(on_host(y), expected, rtol=0, atol=1e-6 * (1 + np.abs(x).sum()))
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear_gradients(shape, bias):
+def test_linear_gradients(shape, bias, device):
     layer = nn.Linear(3, 2, rng=Generator(0), bias=bias)
 
     def through(x, weight, *rest):
-        layer.weight, layer.bias = weight, rest[0] if rest else None
-        return layer(x)
+        layer.weight, layer.bias = weight.to(device), rest[0].to(device) if rest else None
+        return layer(x.to(device)).to("cpu")
 
     gradcheck(through, [RNG.normal(size=shape), RNG.normal(size=(3, 2)), *([RNG.normal(size=2)] if bias else [])])
 
@@ -63,9 +65,10 @@ def test_linear_starts_uniform_with_the_stated_variance():
         assert abs(array.mean()) < 5 * math.sqrt(variance / array.size)
 
 
-def test_linear_takes_an_initialization():
-    layer = nn.Linear(4, 2, rng=Generator(3), initialize=nn.init.xavier_normal)
-    np.testing.assert_array_equal(layer.weight.data, nn.init.xavier_normal((4, 2), Generator(3)))
+def test_linear_takes_an_initialization(device):
+    layer = nn.Linear(4, 2, rng=Generator(3, device=device), initialize=nn.init.xavier_normal)
+    assert layer.weight.device == device
+    np.testing.assert_allclose(on_host(layer.weight), nn.init.xavier_normal((4, 2), Generator(3)), rtol=1e-6)
 
 
 def test_linear_is_drawn_from_the_generator_alone():
@@ -107,12 +110,13 @@ ACTIVATIONS = [
 
 
 @pytest.mark.parametrize(("layer", "op"), ACTIVATIONS, ids=[type(layer).__name__ for layer, _ in ACTIVATIONS])
-def test_an_activation_is_its_operation(layer, op):
-    x = mg.tensor(3 * RNG.normal(size=(4, 5)), dtype="float32", requires_grad=True)
-    weights = RNG.normal(size=(4, 5)).astype(np.float32)
+def test_an_activation_is_its_operation(layer, op, device):
+    x = mg.tensor(3 * RNG.normal(size=(4, 5)), dtype="float32", device=device, requires_grad=True)
+    weights = to_device(RNG.normal(size=(4, 5)).astype(np.float32), device)
     y, expected = layer(x), op(x)
-    np.testing.assert_array_equal(y.data, expected.data)
-    np.testing.assert_array_equal(mg.grad(y, x, weights).data, mg.grad(expected, x, weights).data)
+    assert y.device == device
+    np.testing.assert_array_equal(on_host(y), on_host(expected))
+    np.testing.assert_array_equal(on_host(mg.grad(y, x, weights)), on_host(mg.grad(expected, x, weights)))
     assert layer.parameters() == []
 
 
@@ -130,12 +134,12 @@ def test_an_unknown_form_of_gelu_is_refused():
 # --------------------------------------------------------------------------------------------------------- Sequential
 
 
-def test_sequential_composes_modules_and_functions():
-    rng = Generator(0)
+def test_sequential_composes_modules_and_functions(device):
+    rng = Generator(0, device=device)
     first, last = nn.Linear(2, 3, rng=rng), nn.Linear(3, 1, rng=rng)
     net = nn.Sequential(first, mg.tanh, lambda h: 2.0 * h, last)
-    x = RNG.normal(size=(4, 2)).astype(np.float32)
-    np.testing.assert_array_equal(net(x).data, last(2.0 * mg.tanh(first(x))).data)
+    x = to_device(RNG.normal(size=(4, 2)).astype(np.float32), device)
+    np.testing.assert_array_equal(on_host(net(x)), on_host(last(2.0 * mg.tanh(first(x)))))
     assert len(net) == 4
     assert net[0] is first
     assert list(net) == net.layers

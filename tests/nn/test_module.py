@@ -4,11 +4,13 @@ import copy
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import nn
+from minigen.backend import to_device
 from minigen.nn import Buffer, Module, Parameter
 from minigen.optim import SGD
 from minigen.random import Generator
@@ -219,6 +221,22 @@ def test_load_state_copies_in_place_and_raises_versions():
     np.testing.assert_array_equal(optimizer.arena.views(optimizer.arena.values)["scale"], [10.0])
 
 
+def test_a_state_moves_between_devices_with_the_module_and_without(device):
+    tree, there = Tree(), Tree().to(device)
+    assert {part.device for part in (*there.parameters(), *there.named_buffers().values())} == {device}
+    for array in tree.state().values():
+        array += 7
+    there.load_state(tree.state())  # from the CPU
+    back = Tree()
+    back.load_state(there.state())  # to the CPU
+    for name, array in tree.state().items():
+        np.testing.assert_array_equal(on_host(there.state()[name]), array)
+        np.testing.assert_array_equal(back.state()[name], array)
+    moved = copy.deepcopy(there).to("cpu")
+    np.testing.assert_array_equal(moved.scale.data, [10.0])
+    assert (moved.scale.device, there.scale.device) == ("cpu", device)
+
+
 def test_load_state_lists_all_differences_and_changes_nothing():
     tree = Tree()
     before = {name: array.copy() for name, array in tree.state().items()}
@@ -295,6 +313,11 @@ def test_summary_counts_parameters_in_lists_and_dicts_as_their_modules_own():
 
     table = rows(Table(), X)
     assert [row[-1] for row in table] == [2, 3, 5]  # the leaf's, the table's own, all
+
+
+def test_summary_on_a_device(device):
+    net = nn.Sequential(nn.Linear(2, 3, rng=Generator(0, device=device)), nn.Tanh())
+    assert rows(net, to_device(X, device)) == rows(nn.Sequential(nn.Linear(2, 3, rng=Generator(0)), nn.Tanh()), X)
 
 
 def test_summary_leaves_nothing_behind():

@@ -84,7 +84,7 @@ def is_float(argument: Any) -> bool:
 def moved(value: Any, device: str) -> Any:
     if isinstance(value, tuple):
         return tuple(moved(part, device) for part in value)
-    return to_device(value, device) if isinstance(value, np.ndarray) else value
+    return to_device(value, device) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def package_primitives() -> dict[str, Primitive]:

@@ -1,15 +1,16 @@
-"""What holds for every operation: its values, its gradients of both orders and in both modes, dtypes, layouts, and memory."""
+"""What holds for every operation, on every device: values, gradients of both orders and in both modes, dtypes, layouts, and memory."""
 
 import numpy as np
 import pytest
+from devices import on_host
 from ops.cases import CASES, Case, package_primitives
 
 import minigen as mg
 from minigen import engine, ops
-from minigen.backend import to_device
+from minigen.backend import array_module, module_of, to_device
 from minigen.testing import gradcheck
 
-CREATION = {"arange", "full", "linspace", "ones", "tensor", "zeros"}
+CREATION = {"arange", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=str)
 over_differentiable_cases = pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
@@ -21,7 +22,7 @@ def leaves(arrays):
 
 def cotangents_of(outputs):
     rng = np.random.default_rng(1)
-    return [np.asarray(rng.standard_normal(y.shape)).astype(y.dtype) for y in outputs]
+    return [to_device(np.asarray(rng.standard_normal(y.shape)).astype(y.dtype), y.device) for y in outputs]
 
 
 def gradients(case: Case, floats, create_graph=False):
@@ -61,64 +62,82 @@ def test_every_differentiable_primitive_has_a_differentiable_case():
 
 
 @over_cases
-def test_values_are_those_of_numpy_and_scipy(case: Case):
+def test_values_are_those_of_numpy_and_scipy(case: Case, device):
     expected = case.expected(*case.arguments, **case.keywords)
     expected = expected if isinstance(expected, list) else [expected]
-    for obtained, wanted in zip(case.outputs(case.floats), expected, strict=True):
+    there = case.on(device)
+    for obtained, wanted in zip(there.outputs(there.floats), expected, strict=True):
         wanted = np.asarray(wanted)
         assert obtained.dtype == wanted.dtype
-        assert_close(obtained, wanted, 1e-13, str(case))
+        assert_close(on_host(obtained), wanted, 1e-13, str(case))
 
 
 @over_differentiable_cases
-def test_gradients_of_order_one_and_two(case: Case):
-    gradcheck(lambda *x: case.outputs(x), case.floats, name=str(case))
+def test_gradients_of_order_one_and_two(case: Case, device):
+    def there_and_back(*x):
+        return tuple(y.to("cpu") for y in case.on(device).outputs([v.to(device) for v in x]))
+
+    gradcheck(there_and_back, case.floats, name=str(case))
 
 
 @over_differentiable_cases
-def test_recorded_gradients_equal_unrecorded_ones(case: Case):
+def test_recorded_gradients_equal_unrecorded_ones(case: Case, device):
+    case = case.on(device)
     plain = gradients(case, case.floats)
     recorded = gradients(case, case.floats, create_graph=True)
     for a, b in zip(plain, recorded, strict=True):
         assert not a.requires_grad
-        np.testing.assert_allclose(a.data, b.data, rtol=1e-15, atol=0)
+        np.testing.assert_allclose(on_host(a), on_host(b), rtol=1e-15 if device == "cpu" else 1e-13, atol=0)
 
 
 @over_differentiable_cases
-def test_a_recorded_gradient_is_connected_to_all_that_it_depends_on(case: Case):
+def test_a_recorded_gradient_is_connected_to_all_that_it_depends_on(case: Case, device):
+    case = case.on(device)
     for i in range(len(case.floats)):
         moved = [x + 1e-3 * (i == j) for j, x in enumerate(case.floats)]
         x = leaves(case.floats)
         y = case.outputs(x)
         recorded = [g for g in mg.grad(y, x, cotangents_of(y), create_graph=True, allow_unused=True) if g is not None]
         for g, g_moved in zip(recorded, gradients(case, moved), strict=True):
-            if not np.array_equal(g.data, g_moved.data):
+            if not np.array_equal(on_host(g), on_host(g_moved)):
                 assert g.requires_grad
-                assert mg.grad(g, x[i], np.ones(g.shape), retain_graph=True, allow_unused=True) is not None
+                assert (
+                    mg.grad(g, x[i], mg.ones(g.shape, device=device), retain_graph=True, allow_unused=True) is not None
+                )
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.differentiable], ids=str)
-def test_where_no_gradient_flows_the_output_is_a_constant(case: Case):
+def test_where_no_gradient_flows_the_output_is_a_constant(case: Case, device):
+    case = case.on(device)
     assert not any(y.requires_grad for y in case.outputs(leaves(case.floats)))
 
 
 # ------------------------------------------------------------------------------------------------------ arrays
 
 
+def array_types(case: Case, device):
+    """The types of the arrays that go in and come out: never a scalar, never another device's."""
+    return module_of(device).ndarray, module_of(case.keywords.get("device", device)).ndarray
+
+
 @over_cases
-def test_arrays_in_arrays_out(case: Case):
+def test_arrays_in_arrays_out(case: Case, device):
+    _, expected = array_types(case, device)
+    case = case.on(device)
     for output in case.outputs(case.floats):
-        assert type(output) is np.ndarray
+        assert type(output) is expected
 
 
 @over_cases
-def test_tensors_hold_arrays(case: Case):
+def test_tensors_hold_arrays(case: Case, device):
+    given, expected = array_types(case, device)
+    case = case.on(device)
     for output in case.outputs([mg.Tensor(x) for x in case.floats]):
         assert type(output) is mg.Tensor
-        assert type(output.data) is np.ndarray
+        assert type(output.data) is expected
     if case.differentiable:
         for create_graph in (False, True):
-            assert all(type(g.data) is np.ndarray for g in gradients(case, case.floats, create_graph))
+            assert all(type(g.data) is given for g in gradients(case, case.floats, create_graph))
 
 
 # astype changes the dtype because it is asked to; and as in NumPy, float32 to the power of an array of integers is float64.
@@ -127,7 +146,8 @@ KEEPING_FLOAT32 = [case for case in CASES if case.differentiable and str(case) n
 
 
 @pytest.mark.parametrize("case", KEEPING_FLOAT32, ids=str)
-def test_float32_is_not_widened(case: Case, monkeypatch):
+def test_float32_is_not_widened(case: Case, monkeypatch, device):
+    case = case.on(device)
     fitted = engine._fitted
 
     def watched(cotangent, node, position, parent):
@@ -148,18 +168,18 @@ def test_float32_is_not_widened(case: Case, monkeypatch):
 
 def transposed(x):
     """The same values, the last axis farthest apart in memory."""
-    return np.asfortranarray(x)
+    return x.T.copy().T
 
 
 def reversed_in_memory(x):
-    return np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x
+    return x[::-1].copy()[::-1] if x.ndim else x
 
 
 def spread_in_memory(x):
     """Every other element of a larger array."""
     if x.ndim == 0:
         return x
-    larger = np.full(tuple(2 * n for n in x.shape), np.nan, x.dtype)
+    larger = array_module(x).full(tuple(2 * n for n in x.shape), np.nan, x.dtype)
     view = larger[(slice(None, None, 2),) * x.ndim]
     view[...] = x
     return view
@@ -167,21 +187,22 @@ def spread_in_memory(x):
 
 def broadcast(x):
     """One slice, repeated without being copied."""
-    return np.broadcast_to(x[:1], x.shape) if x.ndim else x
+    return array_module(x).broadcast_to(x[:1], x.shape) if x.ndim else x
 
 
 @over_differentiable_cases
-def test_memory_layout_makes_no_difference(case: Case):
+def test_memory_layout_makes_no_difference(case: Case, device):
+    case = case.on(device)
     for dtype in ("float32", "float64"):
         bound = 16 * np.finfo(dtype).eps  # sums may run in another order
         for layout in (transposed, reversed_in_memory, spread_in_memory, broadcast):
             strided = [layout(x.astype(dtype)) for x in case.floats]
-            contiguous = [np.array(x, order="C") for x in strided]
+            contiguous = [x.copy() for x in strided]
             what = f"{case}, {layout.__name__} {dtype}"
             for a, b in zip(case.outputs(strided), case.outputs(contiguous), strict=True):
-                assert_close(a, b, bound, f"{what}, output")
+                assert_close(on_host(a), on_host(b), bound, f"{what}, output")
             for a, b in zip(gradients(case, strided), gradients(case, contiguous), strict=True):
-                assert_close(a.data, b.data, bound, f"{what}, gradient")
+                assert_close(on_host(a), on_host(b), bound, f"{what}, gradient")
 
 
 @over_cases
@@ -209,14 +230,14 @@ def test_inputs_are_never_written_to(case: Case):
 
 @over_differentiable_cases
 def test_float32_is_near_float64(case: Case, device):
-    """Within 32 roundings of the largest magnitude, forward and backward; on the device that --device names."""
+    """Within 32 roundings of the largest magnitude, forward and backward."""
     bound = 32 * 2.0**-24
     single = [x.astype("float32") for x in case.floats]
     exact = [x.astype("float64") for x in single]
     x, x64 = leaves([to_device(x, device) for x in single]), leaves(exact)
     y, y64 = case.on(device).outputs(x), case.outputs(x64)
     for a, b in zip(y, y64, strict=True):
-        assert_close(to_device(a.data, "cpu"), b.data, bound, f"{case}, output")
+        assert_close(on_host(a), b.data, bound, f"{case}, output")
     cotangents = cotangents_of(y64)
     there = [to_device(c.astype("float32"), output.device) for c, output in zip(cotangents, y, strict=True)]
     obtained = mg.grad(y, x, there, allow_unused=True)
@@ -224,4 +245,4 @@ def test_float32_is_near_float64(case: Case, device):
     for a, b in zip(obtained, expected, strict=True):
         assert (a is None) == (b is None)
         if a is not None:
-            assert_close(to_device(a.data, "cpu"), b.data, bound, f"{case}, gradient")
+            assert_close(on_host(a), b.data, bound, f"{case}, gradient")

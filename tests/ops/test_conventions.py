@@ -13,16 +13,16 @@ def leaf(values, dtype="float64"):
     return mg.Tensor(np.array(values, dtype), requires_grad=True)
 
 
-def slope(function, values, dtype="float64"):
+def slope(function, values, dtype="float64", device="cpu"):
     """The gradient of the sum of function(x)."""
     x = leaf(values, dtype)
-    return mg.grad(mg.sum(function(x)), x).data
+    return mg.grad(mg.sum(function(x.to(device))), x).data
 
 
-def curvature(function, values, dtype="float64"):
+def curvature(function, values, dtype="float64", device="cpu"):
     """The derivative of the sum of the slopes: row sums of the Hessian; all zeros where the slope is constant."""
     x = leaf(values, dtype)
-    first = mg.grad(mg.sum(function(x)), x, create_graph=True)
+    first = mg.grad(mg.sum(function(x.to(device))), x, create_graph=True)
     if not first.requires_grad:
         return np.zeros_like(x.data)
     second = mg.grad(mg.sum(first), x, allow_unused=True)
@@ -45,9 +45,9 @@ def curvature(function, values, dtype="float64"):
     ],
     ids=["abs", "relu", "leaky_relu", "leaky_relu slope=0.2", "elu", "elu alpha=0.5"],
 )
-def test_slope_at_zero(function, at_zero, dtype):
-    np.testing.assert_allclose(slope(function, [0.0, -0.0], dtype), at_zero, rtol=1e-6)
-    assert np.isfinite(curvature(function, [0.0, -0.0], dtype)).all()
+def test_slope_at_zero(function, at_zero, dtype, device):
+    np.testing.assert_allclose(slope(function, [0.0, -0.0], dtype, device), at_zero, rtol=1e-6)
+    assert np.isfinite(curvature(function, [0.0, -0.0], dtype, device)).all()
 
 
 def test_sign_of_zero_is_zero():
@@ -56,12 +56,12 @@ def test_sign_of_zero_is_zero():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("axis", [None, 0])
-def test_norm_at_zero_has_gradients_zero_of_both_orders(axis, dtype):
+def test_norm_at_zero_has_gradients_zero_of_both_orders(axis, dtype, device):
     norm = lambda x: mg.norm(x, axis=axis)
-    np.testing.assert_array_equal(slope(norm, [0.0, 0.0], dtype), [0.0, 0.0])
-    np.testing.assert_array_equal(curvature(norm, [0.0, 0.0], dtype), [0.0, 0.0])
+    np.testing.assert_array_equal(slope(norm, [0.0, 0.0], dtype, device), [0.0, 0.0])
+    np.testing.assert_array_equal(curvature(norm, [0.0, 0.0], dtype, device), [0.0, 0.0])
     penalty = lambda x: (mg.norm(x, axis=axis) - 1.0) ** 2.0  # of a gradient, in a Wasserstein critic
-    np.testing.assert_array_equal(slope(penalty, [0.0, 0.0], dtype), [0.0, 0.0])
+    np.testing.assert_array_equal(slope(penalty, [0.0, 0.0], dtype, device), [0.0, 0.0])
 
 
 def test_norm_of_zero_beside_others():
@@ -114,9 +114,10 @@ def test_equal_arguments_share_the_gradient_by_halves(function):
 
 
 @pytest.mark.parametrize("function", [mg.max, mg.min])
-def test_tied_extrema_share_the_gradient_equally(function):
+def test_tied_extrema_share_the_gradient_equally(function, device):
     sign = 1.0 if function is mg.max else -1.0
-    np.testing.assert_allclose(slope(function, sign * np.array([2.0, 1.0, 2.0, 2.0])), [1 / 3, 0.0, 1 / 3, 1 / 3])
+    tied = sign * np.array([2.0, 1.0, 2.0, 2.0])
+    np.testing.assert_allclose(slope(function, tied, device=device), [1 / 3, 0.0, 1 / 3, 1 / 3])
     rows = sign * np.array([[2.0, 2.0], [1.0, 3.0]])
     np.testing.assert_allclose(slope(lambda x: function(x, axis=1), rows), [[0.5, 0.5], [0.0, 1.0]])
 

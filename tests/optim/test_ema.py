@@ -5,18 +5,20 @@ import math
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import nn
+from minigen.backend import to_device
 from minigen.nn import Buffer, Parameter
 from minigen.optim import EMA, SGD
 from minigen.random import Generator
 
 
-def scalar_average(start, decay, dtype=np.float64):
-    w = Parameter(np.array([start], dtype))
+def scalar_average(start, decay, dtype=np.float64, device="cpu"):
+    w = Parameter(to_device(np.array([start], dtype), device))
     optimizer = SGD({"w": w}, learning_rate=1.0)
     return w, EMA(optimizer, decay=decay)
 
@@ -47,15 +49,15 @@ def test_below_the_warm_up_the_decay_is_constant(decay, updates):
 
 
 @given(values=st.lists(st.floats(-10, 10), min_size=1, max_size=60), decay=st.floats(0, 0.99))
-def test_any_sequence_of_weights(values, decay):
-    w, average = scalar_average(values[0], decay)
+def test_any_sequence_of_weights(values, decay, device):
+    w, average = scalar_average(values[0], decay, device=device)
     expected = values[0]
     for t, value in enumerate(values):
-        w.assign(np.array([value]))
+        w.assign(to_device(np.array([value]), device))
         average.update()
         d = min(decay, (1 + t) / (10 + t))
         expected = d * expected + (1 - d) * value
-    np.testing.assert_allclose(average.average[0], expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(on_host(average.average)[0], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_average_starts_at_the_weights_and_is_no_view():
@@ -64,21 +66,21 @@ def test_the_average_starts_at_the_weights_and_is_no_view():
     assert average.average[0] == 3.0
 
 
-def test_float32_averages_of_many_parameters():
-    net = nn.Sequential(nn.Linear(3, 5, rng=Generator(0)), nn.Linear(5, 1, rng=Generator(1)))
+def test_float32_averages_of_many_parameters(device):
+    net = nn.Sequential(nn.Linear(3, 5, rng=Generator(0)), nn.Linear(5, 1, rng=Generator(1))).to(device)
     optimizer = SGD(net, learning_rate=0.1)
     average = EMA(optimizer, decay=0.5)
-    expected = {name: p.data.astype(np.float64) for name, p in net.named_parameters().items()}
+    expected = {name: on_host(p).astype(np.float64) for name, p in net.named_parameters().items()}
     for t in range(20):
         optimizer.zero_grad()
-        mg.sum(net(np.ones((2, 3), np.float32)) ** 2).backward()
+        mg.sum(net(mg.ones((2, 3), device=device)) ** 2).backward()
         optimizer.step()
         average.update()
         d = min(0.5, (1 + t) / (10 + t))
-        expected = {name: d * e + (1 - d) * net.state()[name] for name, e in expected.items()}
+        expected = {name: d * e + (1 - d) * on_host(net.state()[name]) for name, e in expected.items()}
     assert average.average.dtype == np.float32
     for name, view in optimizer.arena.views(average.average).items():
-        np.testing.assert_allclose(view, expected[name], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(on_host(view), expected[name], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, math.nan])
@@ -92,25 +94,25 @@ def test_decays_outside_the_unit_interval_are_refused(decay):
 ODD = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 1.0], np.float32)
 
 
-def odd_pair():
+def odd_pair(device):
     """Return a parameter with values that arithmetic would not give back, and an average of other values."""
-    w = Parameter(np.arange(7, dtype=np.float32))
+    w = Parameter(to_device(np.arange(7, dtype=np.float32), device))
     average = EMA(SGD({"w": w}, learning_rate=1.0))
-    w.assign(ODD)
+    w.assign(to_device(ODD, device))
     return w, average
 
 
-def test_inside_the_block_the_model_has_the_average_and_afterwards_its_own_bitwise():
-    w, average = odd_pair()
+def test_inside_the_block_the_model_has_the_average_and_afterwards_its_own_bitwise(device):
+    w, average = odd_pair(device)
     for _ in range(2):
         with average.applied():
-            np.testing.assert_array_equal(w.data, np.arange(7))
-        assert w.data.tobytes() == ODD.tobytes()
-        np.testing.assert_array_equal(average.average[:7], np.arange(7))
+            np.testing.assert_array_equal(on_host(w), np.arange(7))
+        assert on_host(w).tobytes() == ODD.tobytes()
+        np.testing.assert_array_equal(on_host(average.average)[:7], np.arange(7))
 
 
 def test_an_exception_restores_the_weights_too():
-    w, average = odd_pair()
+    w, average = odd_pair("cpu")
     with pytest.raises(ArithmeticError), average.applied():
         raise ArithmeticError
     assert w.data.tobytes() == ODD.tobytes()
@@ -146,21 +148,21 @@ def test_buffers_are_not_averaged():
 # --------------------------------------------------------------------------------------------------------------- state
 
 
-def test_a_restored_state_continues_bitwise():
+def test_a_restored_state_continues_bitwise(device):
     def random_walk(w, average, seed, updates):
         rng = np.random.default_rng(seed)
         for _ in range(updates):
-            w.assign(w.data + rng.normal(size=1).astype(np.float32))
+            w.assign(w.data + to_device(rng.normal(size=1).astype(np.float32), device))
             average.update()
 
-    w, average = scalar_average(1.0, 0.8, np.float32)
+    w, average = scalar_average(1.0, 0.8, np.float32, device)
     random_walk(w, average, 0, 11)
     state = {"w.average": average.state()["w.average"].copy(), "steps": json.loads(json.dumps(average.steps))}
-    other, restored = scalar_average(w.item(), 0.8, np.float32)
+    other, restored = scalar_average(w.item(), 0.8, np.float32, device)
     random_walk(w, average, 1, 5)
     restored.load_state(state)
     random_walk(other, restored, 1, 5)
-    assert restored.average.tobytes() == average.average.tobytes()
+    assert on_host(restored.average).tobytes() == on_host(average.average).tobytes()
     assert restored.steps == average.steps == 16
 
 

@@ -5,11 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import nn
+from minigen.backend import device_of, to_device
 from minigen.nn import Parameter
 from minigen.optim import SGD, Adam, AdamW, RMSProp, cosine
 from minigen.random import Generator
@@ -68,6 +70,10 @@ def initial_values(seed=0):
     return {name: np.asarray(rng.normal(size=shape)) for name, shape in SHAPES.items()}
 
 
+def parameters_on(device, values):
+    return {name: Parameter(to_device(w.copy(), device)) for name, w in values.items()}
+
+
 def learns(name, step):
     """Whether the loss of this step depends on the parameter: "a" always, others with gaps, "d" late."""
     return {"a": True, "b": step % 3 != 1, "c": step % 7 < 4, "d": step >= 40}[name]
@@ -86,9 +92,9 @@ def gradient_by_hand(w, step):
 
 
 @cases
-def test_an_optimizer_follows_the_textbook(optimizer, textbook, settings):
+def test_an_optimizer_follows_the_textbook(optimizer, textbook, settings, device):
     expected, memories, counts = initial_values(), {name: {} for name in SHAPES}, dict.fromkeys(SHAPES, 0)
-    parameters = {name: Parameter(w.copy()) for name, w in expected.items()}
+    parameters = parameters_on(device, expected)
     ours = optimizer(parameters, learning_rate=RATE, **settings)
     for step in range(100):
         ours.zero_grad()
@@ -99,14 +105,15 @@ def test_an_optimizer_follows_the_textbook(optimizer, textbook, settings):
                 counts[name] += 1
                 expected[name] = textbook(w, gradient_by_hand(w, step), memories[name], counts[name], **settings)
         for name, w in expected.items():
-            np.testing.assert_allclose(parameters[name].data, w, rtol=1e-10, atol=1e-12, err_msg=f"{name} at {step}")
+            obtained = on_host(parameters[name])
+            np.testing.assert_allclose(obtained, w, rtol=1e-10, atol=1e-12, err_msg=f"{name} at {step}")
     assert ours.steps == 100
     assert ours.state()["counts"] == list(counts.values())
 
 
 @cases
-def test_a_parameter_without_a_gradient_is_left_alone(optimizer, textbook, settings):
-    parameters = {name: Parameter(w) for name, w in initial_values().items()}
+def test_a_parameter_without_a_gradient_is_left_alone(optimizer, textbook, settings, device):
+    parameters = parameters_on(device, initial_values())
     ours = optimizer(parameters, learning_rate=RATE, **settings)
     for step in range(20):
         before = {name: (p.data.copy(), p.version) for name, p in parameters.items()}
@@ -120,30 +127,31 @@ def test_a_parameter_without_a_gradient_is_left_alone(optimizer, textbook, setti
                 assert (p.data != before[name][0]).all()
             else:
                 assert p.version == before[name][1]
-                np.testing.assert_array_equal(p.data, before[name][0])
+                np.testing.assert_array_equal(on_host(p), on_host(before[name][0]))
                 for moment in ours.moments:
-                    np.testing.assert_array_equal(ours.state()[f"{name}.{moment}"], moments[f"{name}.{moment}"])
+                    place = f"{name}.{moment}"
+                    np.testing.assert_array_equal(on_host(ours.state()[place]), on_host(moments[place]))
 
 
 @cases
 @pytest.mark.parametrize("size", [50, 70_000])  # the larger is shared out among threads
-def test_the_compiled_float32_steps_are_close_to_float64(optimizer, textbook, settings, size):
+def test_the_compiled_float32_steps_are_close_to_float64(optimizer, textbook, settings, size, device):
     rng = np.random.default_rng(1)
     start = rng.normal(size=size).astype(np.float32)
-    single, double = Parameter(start), Parameter(start.astype(np.float64))
+    single, double = Parameter(to_device(start, device)), Parameter(start.astype(np.float64))
     pair = [optimizer({"w": w}, learning_rate=RATE, **settings) for w in (single, double)]
     steps = 30
     for _ in range(steps):
         gradient = rng.normal(size=size).astype(np.float32)
         for w, ours in zip((single, double), pair, strict=True):
             ours.zero_grad()
-            mg.sum(w * gradient.astype(w.dtype)).backward()  # the gradient is exact
+            mg.sum(w * to_device(gradient.astype(w.dtype), w.device)).backward()  # the gradient is exact
             ours.step()
     # A step rounds the value (relative 2^-24) and an update, at most RATE / sqrt(1 - decay) = 10 RATE long for these gradients of size
     # 5 at most, which ten operations have rounded.
     bound = steps * 2.0**-24 * (np.abs(double.data).max() + 1 + 10 * 10 * RATE)
     assert single.dtype == np.float32
-    np.testing.assert_allclose(single.data, double.data, rtol=0, atol=bound)
+    np.testing.assert_allclose(on_host(single), double.data, rtol=0, atol=bound)
 
 
 def test_the_first_steps_of_adam_and_rmsprop_do_not_depend_on_the_gradients_size():
@@ -227,9 +235,9 @@ def take_steps(parameters, optimizer, steps):
 
 @cases
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_restored_state_continues_bitwise(optimizer, textbook, settings, dtype):
+def test_a_restored_state_continues_bitwise(optimizer, textbook, settings, dtype, device):
     def make(seed):
-        parameters = {name: Parameter(w.astype(dtype)) for name, w in initial_values(seed).items()}
+        parameters = parameters_on(device, {name: w.astype(dtype) for name, w in initial_values(seed).items()})
         return parameters, optimizer(parameters, learning_rate=cosine(RATE, steps=80), **settings)
 
     parameters, ours = make(seed=0)
@@ -246,11 +254,11 @@ def test_a_restored_state_continues_bitwise(optimizer, textbook, settings, dtype
     restored.load_state(state)
     take_steps(others, restored, range(45, 60))
     for name, p in others.items():
-        assert p.data.tobytes() == parameters[name].data.tobytes()
+        assert on_host(p).tobytes() == on_host(parameters[name]).tobytes()
     assert restored.steps == 60
     assert restored.counts == ours.counts
     for name, moment in restored.moments.items():
-        assert moment.tobytes() == ours.moments[name].tobytes()
+        assert on_host(moment).tobytes() == on_host(ours.moments[name]).tobytes()
 
 
 def test_the_state_names_moments_under_their_parameters():
@@ -289,17 +297,17 @@ def test_load_state_lists_all_differences_and_changes_nothing():
 # ------------------------------------------------------------------------------------------------------------ clipping
 
 
-def with_gradients(gradients, dtype=np.float64):
+def with_gradients(gradients, dtype=np.float64, device="cpu"):
     """Return an optimizer whose parameters have these gradients, None for none; each parameter had one before."""
-    parameters = {
-        f"p{i}": Parameter(np.zeros(np.shape(1.0 if g is None else g), dtype)) for i, g in enumerate(gradients)
-    }
+    parameters = parameters_on(
+        device, {f"p{i}": np.zeros(np.shape(1.0 if g is None else g), dtype) for i, g in enumerate(gradients)}
+    )
     optimizer = SGD(parameters, learning_rate=1.0)
     sum(mg.sum(1e3 * p) for p in parameters.values()).backward()
     optimizer.zero_grad()
     for p, g in zip(parameters.values(), gradients, strict=True):
         if g is not None:
-            mg.sum(p * np.asarray(g, dtype)).backward()
+            mg.sum(p * to_device(np.asarray(g, dtype), device)).backward()
     return optimizer
 
 
@@ -308,14 +316,14 @@ vectors = st.one_of(st.none(), st.lists(numbers, min_size=1, max_size=5).map(np.
 
 
 @given(gradients=st.lists(vectors, min_size=1, max_size=5), maximum=st.floats(0.01, 100))
-def test_clipping_bounds_the_norm_and_keeps_the_direction(gradients, maximum):
-    optimizer = with_gradients(gradients)
+def test_clipping_bounds_the_norm_and_keeps_the_direction(gradients, maximum, device):
+    optimizer = with_gradients(gradients, device=device)
     before = np.concatenate([np.zeros(0), *(g for g in gradients if g is not None)])
     norm = np.linalg.norm(before)
-    np.testing.assert_allclose(optimizer.gradient_norm(), norm, rtol=1e-12)
-    np.testing.assert_allclose(optimizer.clip_gradients(maximum), norm, rtol=1e-12)
+    np.testing.assert_allclose(on_host(optimizer.gradient_norm()), norm, rtol=1e-12)
+    np.testing.assert_allclose(on_host(optimizer.clip_gradients(maximum)), norm, rtol=1e-12)
     parameters = optimizer.arena.parameters.values()
-    after = np.concatenate([np.zeros(0), *(p.grad.data for p in parameters if p.grad is not None)])
+    after = np.concatenate([np.zeros(0), *(on_host(p.grad) for p in parameters if p.grad is not None)])
     if norm + 1e-6 <= maximum:
         np.testing.assert_array_equal(after, before)
     else:
@@ -326,16 +334,24 @@ def test_clipping_bounds_the_norm_and_keeps_the_direction(gradients, maximum):
     assert optimizer.gradient_norm() <= maximum * (1 + 1e-12)
 
 
-def test_the_norm_stays_an_array_of_the_parameters_dtype():
+def test_the_norm_stays_an_array_of_the_parameters_dtype(device):
     for dtype in (np.float32, np.float64):
         for gradients in ([None], [np.array([3.0]), np.array([4.0])]):
-            optimizer = with_gradients(gradients, dtype)
+            optimizer = with_gradients(gradients, dtype, device)
             norm = optimizer.clip_gradients(1.0)
-            assert norm.shape == ()
+            assert (norm.shape, device_of(norm)) == ((), device)
             assert norm.dtype == dtype
             assert norm.item() == (0.0 if gradients == [None] else 5.0)
             for gradient in optimizer.arena.written_gradients():
                 assert gradient.dtype == dtype
+
+
+def test_values_are_clipped_in_place(device):
+    w = Parameter(to_device(np.array([-3.0, 0.5, 2.0], np.float32), device))
+    optimizer = SGD({"w": w}, learning_rate=0.1)
+    optimizer.clip_values(1.0)
+    np.testing.assert_array_equal(on_host(w), [-1.0, 0.5, 1.0])
+    assert (w.dtype, w.version) == (np.float32, 1)
 
 
 # ------------------------------------------------------------------------------------------------------------- errors
