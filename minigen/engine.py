@@ -226,6 +226,12 @@ class Tensor:
         Raises:
             BufferError: the tensor requires grad; it is reversed (PyTorch would end the process over a negative stride); it is read-only
                 and the consumer knows no such mark; or the array cannot be had on `dl_device`.
+
+        Example:
+            >>> x = Tensor(np.array([1.0, 2.0]))
+            >>> np.from_dlpack(x)[0] = 7.0
+            >>> x.data
+            array([7., 2.])
         """
         if self.requires_grad:
             raise BufferError(

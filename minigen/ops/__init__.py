@@ -7,7 +7,7 @@ so `mg.exp(ndarray)` is an ndarray.
 from minigen.engine import add as add
 from minigen.engine import operators
 from minigen.engine import sum_to as sum_to
-from minigen.ops.creation import arange, full, linspace, ones, tensor, to_device, zeros
+from minigen.ops.creation import arange, from_dlpack, full, linspace, ones, tensor, to_device, zeros
 from minigen.ops.elementwise import (
     abs,
     clip,
@@ -78,11 +78,11 @@ from minigen.ops.shape import (
 
 __all__ = [
     "abs", "add", "arange", "argmax", "astype", "broadcast_to", "clip", "concatenate", "cos", "cumsum", "divide", "einsum", "elu",
-    "equal", "erf", "exp", "expand_dims", "expm1", "flip", "full", "gather", "gelu", "greater", "greater_equal", "leaky_relu", "less",
-    "less_equal", "linear", "linspace", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "ones", "pad", "power", "prod", "relu", "repeat", "reshape",
-    "scatter_add", "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "subtract", "sum",
-    "tanh", "tensor", "tile", "transpose", "var", "where", "zeros",
+    "equal", "erf", "exp", "expand_dims", "expm1", "flip", "from_dlpack", "full", "gather", "gelu", "greater", "greater_equal",
+    "leaky_relu", "less", "less_equal", "linear", "linspace", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "maximum",
+    "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "ones", "pad", "power", "prod", "relu",
+    "repeat", "reshape", "scatter_add", "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack",
+    "subtract", "sum", "tanh", "tensor", "tile", "transpose", "var", "where", "zeros",
 ]  # fmt: skip
 
 # What Tensor's operators and methods call: the one place where the engine reaches upwards.

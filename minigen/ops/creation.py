@@ -38,6 +38,52 @@ def tensor(
     return Tensor(moved(array, device) if device else array, requires_grad, name=name)
 
 
+_DLPACK_DEVICES = {1: "cpu", 3: "cpu", 2: "gpu", 13: "gpu"}
+"""Our device for DLPack's number: CPU, its memory pinned for CUDA, CUDA, and memory that CUDA manages for both (dlpack.h)."""
+
+
+def from_dlpack(x: Any) -> Tensor:
+    """Return a constant Tensor that shares the memory of another library's array: PyTorch's, NumPy's, CuPy's, JAX's.
+
+    Nothing is copied, so each side sees what the other writes. The version counter does not: if the memory is overwritten over there
+    between forward and backward, gradients are silently those of the new values, unless you call `mark_written()` on the Tensor.
+    `mg.tensor` copies and is safe. Strides are kept; memory that is marked as read-only stays so, and NumPy 2.0 marks all.
+
+    Args:
+        x: an object with `__dlpack__` and `__dlpack_device__`, on the CPU or on a CUDA GPU, of real numbers or bools.
+
+    Raises:
+        TypeError: x has no such methods, or holds values that NumPy (CuPy) has no type for, such as bfloat16, or complex ones.
+        BufferError: x cannot be handed over: it requires grad (use `x.detach()`), or is on another kind of device.
+        RuntimeError: x is on the GPU and CuPy is missing.
+
+    Source: the DLPack protocol of the array API standard, 2023.12, https://data-apis.org/array-api/2023.12/design_topics/data_interchange.html
+
+    Example:
+        >>> theirs = np.zeros(2)
+        >>> ours = from_dlpack(theirs)
+        >>> theirs[0] = 7.0
+        >>> ours
+        tensor([7., 0.], shape=(2,), dtype=float64, device=cpu, constant)
+    """
+    if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
+        raise TypeError(f"from_dlpack: a {type(x).__name__} has no __dlpack__; mg.tensor copies lists and numbers")
+    kind, _ = x.__dlpack_device__()
+    if kind not in _DLPACK_DEVICES:
+        raise BufferError(
+            f"from_dlpack: the {type(x).__name__} is on DLPack's device {kind!r}; move it to the CPU (1) or a CUDA GPU (2) first"
+        )
+    module = module_of(_DLPACK_DEVICES[kind])
+    refused = f"{module.__name__} does not take this {type(x).__name__} of {getattr(x, 'dtype', 'unknown type')}"
+    try:
+        array = module.from_dlpack(x)
+    except (RuntimeError, TypeError) as error:
+        raise TypeError(f"from_dlpack: {refused} ({error}); convert it first, for example to float32") from error
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"from_dlpack: {refused}; expected real numbers or bools")
+    return Tensor(array)
+
+
 def zeros(shape: int | tuple[int, ...], *, dtype: Any = "float32", device: str = "cpu") -> Tensor:
     """Return a tensor of zeros.
 

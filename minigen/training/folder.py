@@ -10,7 +10,9 @@ from typing import Any
 
 from minigen.training.files import write_atomically
 
-REPORTED_PACKAGES = ("minigen", "numpy", "numba", "scipy", "matplotlib", "cupy-cuda13x", "cupy-cuda12x")
+REPORTED_PACKAGES = (
+    "minigen", "numpy", "numba", "scipy", "matplotlib", "cupy", "cupy-cuda13x", "cupy-cuda12x", "numba-cuda",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
