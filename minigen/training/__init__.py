@@ -3,11 +3,11 @@
 from minigen.training.files import load_state, read_state, save_state, write_atomically
 from minigen.training.folder import table, versions, write_metrics
 from minigen.training.loops import fit_adversarial, fit_likelihood
-from minigen.training.options import at_least, device, positive
+from minigen.training.options import at_least, device, plain_errors, positive
 from minigen.training.run import History, Run
 from minigen.training.saturation import train_discriminator_alone
 
 __all__ = [
-    "History", "Run", "at_least", "device", "fit_adversarial", "fit_likelihood", "load_state", "positive", "read_state", "save_state",
-    "table", "train_discriminator_alone", "versions", "write_atomically", "write_metrics",
+    "History", "Run", "at_least", "device", "fit_adversarial", "fit_likelihood", "load_state", "plain_errors", "positive",
+    "read_state", "save_state", "table", "train_discriminator_alone", "versions", "write_atomically", "write_metrics",
 ]  # fmt: skip

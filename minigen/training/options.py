@@ -1,7 +1,9 @@
-"""Types for command-line options that say what they accept."""
+"""Command-line options that say what they accept, and mistakes that end a program with a sentence in place of a traceback."""
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from minigen.backend import module_of
 
@@ -54,3 +56,19 @@ def device(text: str) -> str:
     except (ValueError, RuntimeError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """End the program with the message of a ValueError or OSError inside the block, which only takes over what the user gave.
+
+    Example:
+        >>> with plain_errors():
+        ...     raise ValueError("my.csv has no column 'hight'")
+        Traceback (most recent call last):
+        SystemExit: error: my.csv has no column 'hight'
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -116,15 +116,18 @@ class Run:
     def __iter__(self) -> Iterator[int]:
         from tqdm import tqdm
 
-        bar = tqdm(
-            total=self.steps,
-            initial=self.step,
-            desc=self.label,
-            disable=not self.progress,
-            unit="step",
-            dynamic_ncols=True,
-        )
-        with bar, one_blas_thread(), _signals_noted() as noted:
+        with (
+            _signals_noted() as noted,
+            one_blas_thread(),
+            tqdm(
+                total=self.steps,
+                initial=self.step,
+                desc=self.label,
+                disable=not self.progress,
+                unit="step",
+                dynamic_ncols=True,
+            ) as bar,
+        ):
             self._bar = bar
             now = saved = time.monotonic()
             while self.step < self.steps:
