@@ -18,7 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigen.data.checks import scalar_samples
 from minigen.data.geyser import load_geyser
-from minigen.data.kernel_density import kernel_density, silverman_bandwidth
+from minigen.data.kernel_density import (
+    estimated_modes,
+    kernel_density,
+    sheather_jones_bandwidth,
+    silverman_bandwidth,
+)
 from minigen.random import Generator
 
 
@@ -380,6 +385,39 @@ class Empirical(Density):
         """The interval to draw: the values and four bandwidths of the estimate on each side."""
         margin = 4 * self.bandwidth
         return float(self.values[0] - margin), float(self.values[-1] + margin)
+
+
+def empirical_density(values: ArrayLike, *, name: str = "empirical") -> Empirical:
+    """Make a target of a sample of one's own: `Empirical`, with bandwidth and modes found from the values.
+
+    The bandwidth is Sheather and Jones', which does not merge distant modes; the centres are the maxima of the kernel density estimate that
+    stand out of its noise (`estimated_modes`).
+
+    Args:
+        values: the sample, (N,) or (N, 1).
+        name: a word for titles.
+
+    Raises:
+        ValueError: values that are all equal, not finite, or too close together, beside their size, for the float32 that `sample` gives.
+
+    Example:
+        >>> density = empirical_density(load_geyser().waiting, name="waiting")
+        >>> [(round(centre), round(mass, 2)) for centre, mass in density.modes]
+        [(53, 0.36), (80, 0.64)]
+    """
+    x = scalar_samples(values, "empirical_density: values")
+    if x.min() == x.max():
+        raise ValueError(f"empirical_density: all {x.size} values equal {x[0]}; a density needs different ones")
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold has no spacing there: NaN
+        spacing = np.spacing(np.abs(x).max().astype(np.float32))
+        resolved = 100 * spacing <= x.std() < math.inf
+    if not resolved:
+        raise ValueError(
+            f"empirical_density: float32 numbers, which samples are, cannot tell values between {x.min():.9g} and {x.max():.9g} well from "
+            "each other; subtract their mean, or choose other units"
+        )
+    bandwidth = sheather_jones_bandwidth(x)
+    return Empirical(x, centres=estimated_modes(x, bandwidth=bandwidth), bandwidth=bandwidth, name=name)
 
 
 def _faithful() -> Empirical:

@@ -4,7 +4,7 @@ from minigen.metrics.density_match import compare_with_density, matching_bandwid
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
 from minigen.metrics.kernel_density import binned_kernel_density
-from minigen.metrics.modes import mode_mass
+from minigen.metrics.modes import ModeCoverage, mode_coverage, mode_mass
 from minigen.metrics.transport import (
     Transport,
     earth_mover_distance,
@@ -20,6 +20,7 @@ from minigen.metrics.wasserstein import (
 )
 
 __all__ = [
+    "ModeCoverage",
     "Transport",
     "binned_kernel_density",
     "compare_with_density",
@@ -29,6 +30,7 @@ __all__ = [
     "jensen_shannon",
     "kullback_leibler",
     "matching_bandwidth",
+    "mode_coverage",
     "mode_mass",
     "optimal_discriminator",
     "plan_cost",
