@@ -1,17 +1,20 @@
-"""Pictures for lectures and papers. Every function returns a matplotlib Figure, which `save` writes to a file.
+"""Pictures for lectures and papers. Every function returns a matplotlib Figure, which `save` writes to a file, or an Animation
+for `save_animation`.
 
 They take NumPy arrays; `graph` takes a Tensor. Each figure is an object of its own: pyplot is not used, so nothing is
 shown, kept or changed behind the caller's back.
 """
 
 from minigen.plots.adversarial import gan_densities, saturation, training_curves
+from minigen.plots.animation import gan_animation, save_animation
 from minigen.plots.computation import graph
+from minigen.plots.dynamics import coverage_curves, game_trajectories, sample_panels
 from minigen.plots.estimators import estimator_spread
 from minigen.plots.files import save
 from minigen.plots.gaussian import gaussian_fit
 from minigen.plots.transport import divergence_curves, planar_plans, transport_plans
 
 __all__ = [
-    "divergence_curves", "estimator_spread", "gan_densities", "gaussian_fit", "graph", "planar_plans", "saturation", "save",
-    "training_curves", "transport_plans",
+    "coverage_curves", "divergence_curves", "estimator_spread", "game_trajectories", "gan_animation", "gan_densities", "gaussian_fit",
+    "graph", "planar_plans", "sample_panels", "saturation", "save", "save_animation", "training_curves", "transport_plans",
 ]  # fmt: skip

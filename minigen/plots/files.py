@@ -15,7 +15,10 @@ UNDATED = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 @styled
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure in the format of the path's suffix; the same figure gives the same bytes.
+    """Write a figure in the format of the path's suffix; the same figure gives the same bytes, however often it is written.
+
+    Before it is first written, the figure arranges its panels, for good: matplotlib would do so at each drawing, each time a little
+    differently.
 
     The picture is drawn in memory and then written by `training.write_atomically`, so `path` never holds half a picture, and keeps what
     it held when drawing or writing fails. A missing folder is made.
@@ -36,6 +39,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = path.suffix.lower()
     if suffix not in UNDATED:
         raise ValueError(f"save: {str(path)!r} ends in {suffix!r}; a picture is written as {', '.join(UNDATED)}")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     drawn = io.BytesIO()
     figure.savefig(drawn, format=suffix[1:], metadata=UNDATED[suffix])
     write_atomically(path, drawn.getvalue())

@@ -18,14 +18,18 @@ VERMILLION, ORANGE, PURPLE = "#D55E00", "#E69F00", "#CC79A7"
 
 styled = matplotlib.rc_context(
     {
-        "font.size": 12,
-        "axes.labelsize": 13,
-        "axes.titlesize": 13,
-        "figure.titlesize": 15,
-        "xtick.labelsize": 11,
-        "ytick.labelsize": 11,
-        "legend.fontsize": 12,
+        "font.size": 14,
+        "axes.labelsize": 15,
+        "axes.titlesize": 15,
+        "figure.titlesize": 17,
+        "xtick.labelsize": 13,
+        "ytick.labelsize": 13,
+        "legend.fontsize": 14,
         "legend.frameon": False,
+        "legend.handlelength": 1.6,  # in letters, as the next three; four labels fit above a panel
+        "legend.handletextpad": 0.5,
+        "legend.columnspacing": 1.2,
+        "legend.labelspacing": 0.2,
         "lines.linewidth": 2.0,
         "axes.spines.top": False,
         "axes.spines.right": False,

@@ -5,6 +5,8 @@ from matplotlib.figure import Figure
 
 from minigen import plots
 
+from .test_style import PICTURES
+
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
@@ -22,6 +24,17 @@ def test_the_suffix_chooses_the_format_and_the_bytes_are_reproducible(suffix, tm
     assert first.read_bytes().startswith(OPENINGS[suffix])
     assert first.read_bytes() == second.read_bytes()
     assert sorted(tmp_path.iterdir()) == [first, tmp_path / "new"]
+
+
+@pytest.mark.parametrize("suffix", OPENINGS)
+@pytest.mark.parametrize("make", PICTURES)
+def test_every_picture_can_be_written_and_again_with_the_same_bytes(make, suffix, tmp_path):
+    figure = make()
+    for path, drawn in (("first", figure), ("again", figure), ("another", make())):
+        plots.save(drawn, tmp_path / f"{path}.{suffix}")
+    first = (tmp_path / f"first.{suffix}").read_bytes()
+    assert first.startswith(OPENINGS[suffix])
+    assert first == (tmp_path / f"again.{suffix}").read_bytes() == (tmp_path / f"another.{suffix}").read_bytes()
 
 
 def test_when_drawing_fails_the_file_keeps_what_it_held(tmp_path, monkeypatch):
