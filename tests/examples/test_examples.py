@@ -1,56 +1,26 @@
 """The examples as a user meets them: they run, write what they say, repeat themselves, and refuse wrong values with words."""
 
 import ast
-import json
 import math
 import re
 import runpy
-import statistics
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 
 from minigen import metrics
-from minigen.data import TARGETS, Gaussian, target
-from minigen.metrics import wasserstein1_to_quantile
-from minigen.models import mlp_gan
-from minigen.random import Generator
-from minigen.training import load_state
+from minigen.data import Gaussian
 
-FOLDER = Path(__file__).parents[2] / "examples"
+from .running import FOLDER, run_alone, run_here, without_time
+
 SHORT = {
     "gan_1d": ["--steps", "3"],
+    "gan_dynamics": ["--steps", "3", "--data", "ring"],
     "gaussian_mle": ["--steps", "3"],
     "optimal_transport": ["--triples", "50"],
     "reparameterization": ["--repetitions", "20"],
 }  # fmt: skip
-
-
-def run_alone(name, out, *options):
-    """Run an example in a process of its own, where a warning is an error; return what it printed and its figures."""
-    command = [sys.executable, "-W", "error", FOLDER / f"{name}.py", *options, "--out", out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout, figures_in(out)
-
-
-def run_here(monkeypatch, name, out, *options):
-    """Run an example in this process, which saves the imports; return its figures."""
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options, "--out", str(out)])
-    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
-    return figures_in(out)
-
-
-def figures_in(out):
-    return json.loads((out / "metrics.json").read_text())
-
-
-def without_time(figures):
-    return {name: value for name, value in figures.items() if name != "seconds"}
 
 
 def options_of(name):
@@ -80,80 +50,11 @@ def test_an_example_writes_what_it_says_and_repeats_itself(name, tmp_path, monke
 
     assert without_time(run_here(monkeypatch, name, second, *SHORT[name])) == without_time(figures)
     assert {path.name for path in second.iterdir()} == written
-    for path in second.glob("*.safetensors"):
-        assert path.read_bytes() == (first / path.name).read_bytes()
-
-
-def assert_gan_figures(figures, name, loss):
-    keys = {
-        "wasserstein1", "wasserstein1_floor", "jensen_shannon", "discriminator_gap", "mode_mass", "loss", "seed", "steps", "seconds",
-        "device", "versions",
-    }  # fmt: skip
-    assert keys <= set(figures)
-    assert (figures["loss"], figures["steps"], figures["device"]) == (loss, 3, "cpu")
-    assert figures["wasserstein1"] > 0
-    assert figures["wasserstein1_floor"] > 0
-    assert 0 < figures["jensen_shannon"] < math.log(2)
-    assert len(figures["mode_mass"]) == len(target(name).centres)
-    assert sum(figures["mode_mass"]) == pytest.approx(1, rel=1e-12)
-    if loss == "least-squares":
-        assert figures["discriminator_gap"] is None
-    else:
-        assert 0 < figures["discriminator_gap"] < 1
-
-
-# Three steps of G take the other losses and options along; each target comes once.
-VARIANTS = [
-    ("faithful", ["--loss", "least-squares", "--latent", "1"]),
-    ("three-modes", ["--loss", "minimax", "--critic-steps", "2", "--seed", "3"]),
-    *(pytest.param(name, [], marks=pytest.mark.slow) for name in TARGETS if name not in ("faithful", "three-modes")),
-]
-
-
-@pytest.mark.parametrize(("name", "options"), VARIANTS)
-def test_gan_on_every_target(name, options, tmp_path, monkeypatch):
-    figures = run_here(monkeypatch, "gan_1d", tmp_path, "--target", name, *SHORT["gan_1d"], *options)
-    assert_gan_figures(
-        figures, name, dict(zip(options[::2], options[1::2], strict=True)).get("--loss", "nonsaturating")
-    )
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "densities.png", "training.png", "metrics.json", "weights.safetensors", "checkpoint.safetensors",
-    }  # fmt: skip
-
-
-def test_the_result_of_the_gan_is_its_averaged_generator(tmp_path, monkeypatch):
-    run_here(monkeypatch, "gan_1d", tmp_path, "--steps", "40")
-    with (
-        safe_open(tmp_path / "checkpoint.safetensors", framework="numpy") as checkpoint,
-        safe_open(tmp_path / "weights.safetensors", framework="numpy") as weights,
-    ):
-        names = [name for name in weights.keys() if name.startswith("model.generator.")]  # noqa: SIM118
-        for name in names:
-            average = checkpoint.get_tensor(f"average.{name.removeprefix('model.generator.')}.average")
-            np.testing.assert_array_equal(weights.get_tensor(name), average)
-            assert not np.array_equal(average, checkpoint.get_tensor(name))
-        (recorded,) = checkpoint.metadata().values()
-
-    gan = mlp_gan(features=1, latent=4, width=64, rng=Generator(0))
-    load_state(tmp_path / "weights.safetensors", model=gan)
-    example = runpy.run_path(str(FOLDER / "gan_1d.py"))
-    drawn = example["samples"](gan, example["MONITOR_SAMPLES"])
-    distance = wasserstein1_to_quantile(drawn, target("mixture").quantile)
-    last = json.loads(recorded)["run.rows"][-1]
-    # The last figures were recorded in the last step, after its update of the average.
-    assert last["step"] == 39
-    assert last["W1"] == pytest.approx(distance, rel=1e-9)
-
-
-def test_gan_shows_saturation_and_is_not_changed_by_it(tmp_path, monkeypatch):
-    plain = run_here(monkeypatch, "gan_1d", tmp_path / "plain", *SHORT["gan_1d"], "--seed", "1")
-    shown = run_here(monkeypatch, "gan_1d", tmp_path / "shown", *SHORT["gan_1d"], "--seed", "1", "--show-saturation")
-    assert without_time(shown) == without_time(plain)
-    assert_gan_figures(plain, "mixture", "nonsaturating")
-    assert (tmp_path / "shown" / "saturation.png").is_file()
-    assert not (tmp_path / "plain" / "saturation.png").exists()
-    other = run_here(monkeypatch, "gan_1d", tmp_path / "other", *SHORT["gan_1d"], "--seed", "2")
-    assert other["wasserstein1"] != plain["wasserstein1"]
+    for path in written:
+        if not re.fullmatch(
+            r"metrics\.json|checkpoint\.safetensors|(ring|grid)-.*\.safetensors", path
+        ):  # which tell the time
+            assert (second / path).read_bytes() == (first / path).read_bytes()
 
 
 def test_gaussian_mle_with_minibatches(tmp_path, monkeypatch):
@@ -266,7 +167,11 @@ def test_help_mentions_each_option_and_the_docstring_no_other(name, monkeypatch,
 WRONG = {
     "gan_1d": [
         ("--steps", "0"), ("--steps", "many"), ("--critic-steps", "0"), ("--latent", "-1"), ("--seed", "-1"), ("--loss", "hinge"),
-        ("--target", "moons"), ("--device", "tpu"),
+        ("--target", "moons"), ("--device", "tpu"), ("--format", "jpg"),
+    ],
+    "gan_dynamics": [
+        ("--steps", "0"), ("--seeds", "0"), ("--seed", "-1"), ("--data", "moons"), ("--methods", "vae"), ("--device", "tpu"),
+        ("--format", "jpg"),
     ],
     "gaussian_mle": [("--steps", "0"), ("--steps", "1.5"), ("--batch-size", "0"), ("--seed", "-1"), ("--device", "tpu")],
     "optimal_transport": [
@@ -291,25 +196,3 @@ def test_wrong_values_end_with_code_2_and_words(name, option, value, tmp_path, m
 @pytest.mark.parametrize("name", SHORT)
 def test_an_unknown_option_ends_with_code_2(name, monkeypatch, capsys):
     assert "--epochs" in ends_with(2, name, ["--epochs", "3"], monkeypatch, capsys)
-
-
-# ---------------------------------------------------------------------------------------------------------- the full runs
-
-
-@pytest.mark.slow
-def test_the_default_gan_learns_the_mixture(tmp_path):
-    distances = [run_alone("gan_1d", tmp_path / str(seed), "--seed", str(seed))[1]["wasserstein1"] for seed in range(5)]
-    assert statistics.median(distances) <= 0.10
-    assert max(distances) <= 0.20
-
-
-@pytest.mark.slow
-def test_the_gan_learns_faithful(tmp_path):
-    _, figures = run_alone("gan_1d", tmp_path, "--target", "faithful")
-    assert figures["wasserstein1"] <= 0.10 * target("faithful").standard_deviation
-
-
-@pytest.mark.slow
-def test_the_gan_learns_with_several_steps_of_the_discriminator(tmp_path):
-    _, figures = run_alone("gan_1d", tmp_path, "--critic-steps", "3")
-    assert figures["wasserstein1"] <= 0.20

@@ -1,0 +1,324 @@
+"""The 1-D GAN: every target, loss and option; the user's own numbers; runs that are broken off, resumed, refused; and what it learns."""
+
+import math
+import re
+import runpy
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minigen.data import TARGETS, target
+from minigen.losses import ADVERSARIAL, adversarial
+from minigen.metrics import wasserstein1_to_quantile
+from minigen.models import mlp_gan
+from minigen.random import Generator
+from minigen.training import load_state, read_state
+
+from .running import FOLDER, run_alone, run_here, without_time
+
+SHORT = ["--steps", "3", "--no-plots"]
+FILES = {"metrics.json", "weights.safetensors", "checkpoint.safetensors"}
+PICTURES = {"densities.png", "training.png", "training.gif"}
+
+
+def run(monkeypatch, out, *options):
+    return run_here(monkeypatch, "gan_1d", out, *SHORT, *options)
+
+
+def files_in(out):
+    return {path.name for path in out.iterdir()}
+
+
+def refused(monkeypatch, out, *options):
+    """Run it where it is to end with a sentence; return that."""
+    monkeypatch.setattr(sys, "argv", ["gan_1d.py", *SHORT, *options, "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FOLDER / "gan_1d.py"), run_name="__main__")
+    assert isinstance(ended.value.code, str)
+    return ended.value.code
+
+
+# ------------------------------------------------------------------------------------------------- targets, losses, options
+
+
+def assert_figures(figures, loss="nonsaturating"):
+    keys = {
+        "wasserstein1", "wasserstein1_floor", "jensen_shannon", "discriminator_gap", "mode_mass", "target", "critic_steps", "seed",
+        "seconds", "versions",
+    }  # fmt: skip
+    assert keys <= set(figures)
+    assert (figures["loss"], figures["steps"], figures["device"]) == (loss, 3, "cpu")
+    assert figures["wasserstein1"] > 0
+    assert figures["wasserstein1_floor"] > 0
+    assert 0 < figures["jensen_shannon"] < math.log(2)
+    assert sum(figures["mode_mass"]) == pytest.approx(1, rel=1e-12)
+    if adversarial(loss).is_probability:
+        assert 0 < figures["discriminator_gap"] < 1
+    else:
+        assert figures["discriminator_gap"] is None
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target(name, tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path, "--target", name)
+    assert_figures(figures)
+    assert len(figures["mode_mass"]) == len(target(name).centres)
+    assert files_in(tmp_path) == FILES
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_every_loss(loss, tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path, "--loss", loss, "--seed", "3", "--latent", "1")
+    assert_figures(figures, loss)
+    assert figures["critic_steps"] == (5 if loss.startswith("wasserstein") else 1)
+
+
+def test_the_number_of_critic_steps_may_be_chosen(tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path, "--loss", "wasserstein", "--critic-steps", "2")
+    assert figures["critic_steps"] == 2
+    recorded = read_state(tmp_path / "checkpoint.safetensors")
+    assert recorded["discriminator_optimizer.steps"] == 6
+    assert recorded["generator_optimizer.steps"] == 3
+
+
+@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein"])
+def test_the_weights_of_a_critic_stay_within_their_bound(loss, tmp_path, monkeypatch):
+    run(monkeypatch, tmp_path, "--loss", loss)
+    state = read_state(tmp_path / "weights.safetensors")
+    largest = max(abs(array).max() for name, array in state.items() if name.startswith("model.discriminator"))
+    assert (largest <= np.float32(0.1)) == (loss == "wasserstein")
+
+
+def test_pictures_in_another_format(tmp_path, monkeypatch):
+    run_here(
+        monkeypatch, "gan_1d", tmp_path, "--steps", "3", "--format", "pdf", "--loss", "wasserstein", "--show-saturation"
+    )
+    assert files_in(tmp_path) == FILES | {"densities.pdf", "training.pdf", "training.gif", "saturation.pdf"}
+    for picture in tmp_path.glob("*.pdf"):
+        assert picture.read_bytes().startswith(b"%PDF")
+
+
+def test_saturation_does_not_change_the_result(tmp_path, monkeypatch):
+    plain = run_here(monkeypatch, "gan_1d", tmp_path / "plain", *SHORT, "--seed", "1")
+    shown = run_here(monkeypatch, "gan_1d", tmp_path / "shown", "--steps", "3", "--seed", "1", "--show-saturation")
+    assert without_time(shown) == without_time(plain)
+    assert files_in(tmp_path / "shown") == FILES | PICTURES | {"saturation.png"}
+    assert files_in(tmp_path / "plain") == FILES
+    other = run(monkeypatch, tmp_path / "other", "--seed", "2")
+    assert other["wasserstein1"] != plain["wasserstein1"]
+
+
+def test_the_result_is_the_averaged_generator(tmp_path, monkeypatch):
+    run_here(monkeypatch, "gan_1d", tmp_path, "--steps", "40", "--no-plots")
+    checkpoint, weights = (read_state(tmp_path / f"{name}.safetensors") for name in ("checkpoint", "weights"))
+    for name in (name for name in weights if name.startswith("model.generator.")):
+        average = checkpoint[f"average.{name.removeprefix('model.generator.')}.average"]
+        np.testing.assert_array_equal(weights[name], average)
+        assert not np.array_equal(average, checkpoint[name])
+
+    gan = mlp_gan(features=1, latent=4, width=64, rng=Generator(0))
+    load_state(tmp_path / "weights.safetensors", model=gan)
+    density = target("mixture")
+    example = runpy.run_path(str(FOLDER / "gan_1d.py"))
+    noise = Generator(example["EVALUATION_SEED"]).normal((example["MONITOR_SAMPLES"], 4))
+    drawn = gan.generator(noise).data * density.standard_deviation / 2 + density.mean
+    # The last figures were recorded in the last step, after its update of the average.
+    last = checkpoint["run.rows"][-1]
+    assert last["step"] == 39
+    assert last["W1"] == pytest.approx(wasserstein1_to_quantile(drawn, density.quantile), rel=1e-6)
+
+
+# ------------------------------------------------------------------------------------------------------- the user's numbers
+
+
+@pytest.fixture
+def heights(tmp_path):
+    path = tmp_path / "people.csv"
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{name},{height:.1f}"
+        for name, height in enumerate(np.concatenate([rng.normal(165, 5, 300), rng.normal(190, 4, 200)]))
+    ]
+    path.write_text("\n".join(["number,height", *rows]))
+    return path
+
+
+def test_numbers_of_ones_own(heights, tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path / "out", "--data", str(heights), "--column", "height")
+    assert_figures(figures)
+    assert figures["target"] == "height"
+    assert figures["data"] == "people.csv"
+    assert len(figures["mode_mass"]) == 2
+    # A net that has hardly begun stands near the data's mean: its distance has the data's unit.
+    assert 2 < figures["wasserstein1"] < 30
+
+
+def test_bad_numbers_end_with_a_sentence(heights, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert re.search(r"error: .*hight.*height", refused(monkeypatch, out, "--data", str(heights), "--column", "hight"))
+    assert re.search(r"error: .*none\.csv", refused(monkeypatch, out, "--data", str(tmp_path / "none.csv")))
+    heights.write_text("height\n1\ntall\n")
+    assert re.search(r"error: .*people\.csv.*line 3.*tall", refused(monkeypatch, out, "--data", str(heights)))
+    assert not out.exists()
+
+
+def test_a_column_needs_a_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gan_1d.py", "--column", "height", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FOLDER / "gan_1d.py"), run_name="__main__")
+    assert ended.value.code == 2
+    assert "--column names a column of --data FILE.csv" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_numbers_of_ones_own_are_learned(heights, tmp_path):
+    _, figures = run_alone("gan_1d", tmp_path / "out", "--data", heights, "--column", "height", "--no-plots")
+    assert figures["wasserstein1"] < 0.1 * 13.5
+
+
+# ---------------------------------------------------------------------------------------- broken off, resumed, never overwritten
+
+
+def started(out, *options):
+    """Start a run in a process of its own; return that once its progress bar counts some steps."""
+    command = [sys.executable, FOLDER / "gan_1d.py", *options, "--no-plots", "--out", out]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    seen = ""
+    while not re.search(r"\d{2}/\d+ \[", seen):
+        seen += (character := process.stderr.read(1))
+        assert character, seen
+    return process
+
+
+def broken_off(out, number, *options):
+    """Start a run and send it a signal; return its last words."""
+    process = started(out, *options)
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 1
+    return rest
+
+
+def entries(path):
+    """The entries of a checkpoint but for its time, with arrays as bytes, so that == is bitwise."""
+    return {
+        name: value.tobytes() if hasattr(value, "shape") else value
+        for name, value in read_state(path).items()
+        if name != "run.seconds"
+    }
+
+
+@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein-gp"])
+def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(loss, tmp_path, monkeypatch):
+    options = ["--loss", loss, "--steps", "1500", "--critic-steps", "1"]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    expected = run_here(monkeypatch, "gan_1d", unbroken, *options)
+
+    for number, more in ((signal.SIGINT, []), (signal.SIGTERM, ["--resume"])):
+        words = broken_off(broken, number, *options, *more)
+        assert re.search(
+            r"stopped after \d+ of 1500 steps; their state is in .*; the same command with --resume", words
+        )
+        assert files_in(broken) == {"checkpoint.safetensors"}
+    figures = run_here(monkeypatch, "gan_1d", broken, *options, "--resume")
+
+    assert without_time(figures) == without_time(expected)
+    assert entries(broken / "checkpoint.safetensors") == entries(unbroken / "checkpoint.safetensors")
+    for name in (FILES | PICTURES) - {"metrics.json", "checkpoint.safetensors"}:  # the animation too
+        assert (broken / name).read_bytes() == (unbroken / name).read_bytes()
+
+
+def test_a_finished_run_is_only_measured_again(tmp_path, monkeypatch):
+    first = run(monkeypatch, tmp_path)
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    again = run_here(monkeypatch, "gan_1d", tmp_path, "--steps", "3", "--resume", "--format", "svg")
+    assert again == first  # the time too: it is that of the training
+    assert (tmp_path / "weights.safetensors").read_bytes() == before
+    assert "densities.svg" in files_in(tmp_path)
+
+
+def test_steps_may_grow(tmp_path, monkeypatch):
+    run(monkeypatch, tmp_path)
+    figures = run(monkeypatch, tmp_path, "--resume", "--steps", "8")
+    assert figures["steps"] == 8
+    rows = read_state(tmp_path / "checkpoint.safetensors")["run.rows"]
+    assert [row["step"] for row in rows] == list(range(8))
+
+
+def test_another_configuration_is_refused_with_the_differences(tmp_path, monkeypatch):
+    run(monkeypatch, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    others = ["--loss", "minimax", "--latent", "2"]
+    differences = "loss: 'nonsaturating' there, 'minimax' now; latent: 4 there, 2 now"
+    assert f"is of another run: {differences}" in refused(monkeypatch, tmp_path, *others, "--resume")
+    message = refused(monkeypatch, tmp_path, *others)
+    assert f"is of another run, which this one would overwrite: {differences}. Choose another folder (--out)" in message
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert run(monkeypatch, tmp_path, *others, "--overwrite")["loss"] == "minimax"
+
+
+def test_other_numbers_under_the_same_name_are_refused(heights, tmp_path, monkeypatch):
+    options = ["--data", str(heights), "--column", "height"]
+    run(monkeypatch, tmp_path / "out", *options)
+    heights.write_text(heights.read_text() + "\n501,170.5")
+    assert re.search(
+        r"is of another run: sha256: '\w+' there", refused(monkeypatch, tmp_path / "out", *options, "--resume")
+    )
+
+
+def test_there_must_be_something_to_resume(tmp_path, monkeypatch):
+    assert "error: there is nothing to resume: " in refused(monkeypatch, tmp_path / "typo", "--resume")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
+    # Broken off, resumed, and then killed the hard way: what the first session left is still whole.
+    out = tmp_path / "out"
+    broken_off(out, signal.SIGINT, "--steps", "1500")
+    kept = (out / "checkpoint.safetensors").read_bytes()
+    process = started(out, "--steps", "1500", "--resume")
+    process.kill()
+    process.communicate()
+    assert (out / "checkpoint.safetensors").read_bytes() == kept
+    shutil.copytree(out, tmp_path / "copy")
+    for folder in (out, tmp_path / "copy"):
+        run_here(monkeypatch, "gan_1d", folder, "--steps", "1500", "--no-plots", "--resume")
+    assert entries(out / "checkpoint.safetensors") == entries(tmp_path / "copy" / "checkpoint.safetensors")
+
+
+# ---------------------------------------------------------------------------------------------------------- what it learns
+
+
+@pytest.mark.slow
+def test_the_default_gan_learns_the_mixture(tmp_path):
+    distances = [
+        run_alone("gan_1d", tmp_path / str(seed), "--seed", str(seed), "--no-plots")[1]["wasserstein1"]
+        for seed in range(5)
+    ]
+    assert statistics.median(distances) <= 0.10
+    assert max(distances) <= 0.20
+
+
+@pytest.mark.slow
+def test_the_gan_learns_faithful(tmp_path):
+    _, figures = run_alone("gan_1d", tmp_path, "--target", "faithful")
+    assert figures["wasserstein1"] <= 0.10 * target("faithful").standard_deviation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["wasserstein", "wasserstein-gp", "reverse-kl"])
+def test_the_other_losses_learn_the_mixture(loss, tmp_path):
+    for seed in range(2):
+        _, figures = run_alone("gan_1d", tmp_path / str(seed), "--loss", loss, "--seed", str(seed), "--no-plots")
+        assert figures["wasserstein1"] <= 0.25
+
+
+@pytest.mark.slow
+def test_the_gan_learns_with_several_steps_of_the_discriminator(tmp_path):
+    _, figures = run_alone("gan_1d", tmp_path, "--critic-steps", "3", "--no-plots")
+    assert figures["wasserstein1"] <= 0.20
