@@ -1,6 +1,7 @@
-"""Data sets, one- and two-dimensional densities with exact answers, and batches."""
+"""Data sets of numbers and of images, one- and two-dimensional densities with exact answers, and batches."""
 
 from minigen.data.batches import Batches, density_batches
+from minigen.data.binarization import BINARIZATIONS, BinaryBatches, binarize
 from minigen.data.densities import (
     TARGETS,
     Density,
@@ -13,36 +14,63 @@ from minigen.data.densities import (
     target,
 )
 from minigen.data.geyser import Geyser, load_geyser
+from minigen.data.idx import read_idx
+from minigen.data.images import Images, coloured, load_digits, split
 from minigen.data.kernel_density import (
     estimated_modes,
     kernel_density,
     sheather_jones_bandwidth,
     silverman_bandwidth,
 )
+from minigen.data.mnist import load_fashion_mnist, load_mnist
 from minigen.data.planar import PlanarDensity, PlanarMixture, grid, ring
+from minigen.data.planar_curves import (
+    PLANAR_TARGETS,
+    Circles,
+    Pinwheel,
+    moons,
+    planar_target,
+    spirals,
+)
 from minigen.data.table import read_column
 
 __all__ = [
+    "BINARIZATIONS",
+    "PLANAR_TARGETS",
     "TARGETS",
     "Batches",
+    "BinaryBatches",
+    "Circles",
     "Density",
     "Empirical",
     "Gaussian",
     "GaussianMixture",
     "Geyser",
+    "Images",
     "Laplace",
+    "Pinwheel",
     "PlanarDensity",
     "PlanarMixture",
     "Uniform",
+    "binarize",
+    "coloured",
     "density_batches",
     "empirical_density",
     "estimated_modes",
     "grid",
     "kernel_density",
+    "load_digits",
+    "load_fashion_mnist",
     "load_geyser",
+    "load_mnist",
+    "moons",
+    "planar_target",
     "read_column",
+    "read_idx",
     "ring",
     "sheather_jones_bandwidth",
     "silverman_bandwidth",
+    "spirals",
+    "split",
     "target",
 ]

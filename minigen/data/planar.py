@@ -3,6 +3,9 @@
 `ring` and `grid` are the usual tests of mode collapse (Srivastava et al. 2017, "VEEGAN"; Lin et al. 2018, "PacGAN", section 4.1): equal
 Gaussians, so far apart that it is plain which of them a generator leaves out.
 
+A model's mean negative log-likelihood on samples of a density cannot fall below the density's entropy; the difference of the two is the
+Kullback-Leibler divergence that is left. So `entropy` is the mark for everything that learns a likelihood here.
+
 All answers are float64; only `sample` gives float32, as a network eats it.
 """
 
@@ -51,6 +54,36 @@ class PlanarDensity(ABC):
     def sample(self, n: int, rng: Generator) -> NDArray[np.float32]:
         """Draw n independent samples, (n, 2) float32, with a Generator on the CPU."""
 
+    def entropy(self) -> float:
+        """Return H = -integral of p log p, in nats, by quadrature.
+
+        The sum runs over a square grid that reaches a quarter of the width beyond `limits` on each side. For smooth densities such a sum
+        converges faster than any power of the spacing. The grid is refined until two answers agree, and p sums to one, to 1e-6.
+
+        Raises:
+            ArithmeticError: that is not so for 4096 x 4096 points: the density has finer structure, or edges.
+
+        Example:
+            >>> mixture = PlanarMixture([[0.0, 0.0]], scale=0.5)
+            >>> round(mixture.entropy(), 6), round(math.log(2 * math.pi * math.e * 0.5**2), 6)
+            (1.451583, 1.451583)
+        """
+        low, high = self.limits
+        margin = 0.25 * (high - low)
+        before = math.inf
+        for points in (128, 256, 512, 1024, 2048, 4096):
+            line, spacing = np.linspace(low - margin, high + margin, points, retstep=True)
+            mass = entropy = 0.0
+            for height in line:
+                log_p = self.log_pdf(np.stack([line, np.full(points, height)], axis=1))
+                p = np.exp(log_p) * spacing**2
+                mass += float(p.sum())
+                entropy -= float(p[p > 0] @ log_p[p > 0])  # 0 log 0 = 0
+            if abs(mass - 1) < 1e-6 and abs(entropy - before) < 1e-6:
+                return entropy
+            before = entropy
+        raise ArithmeticError(f"entropy: the sum for {self.name!r} does not converge on 4096 x 4096 points")
+
 
 class PlanarMixture(PlanarDensity):
     """K equal Gaussians: p(x) = 1/K sum_k exp(-|x - c_k|^2 / (2 s^2)) / (2 pi s^2).
@@ -93,9 +126,16 @@ class PlanarMixture(PlanarDensity):
         """Return log p(x), (N, 2) -> (N,), finite however far x is."""
         from scipy.special import logsumexp
 
-        offsets = np.asarray(x, dtype=np.float64)[:, None] - self.centres  # (N, K, 2)
-        exponents = -0.5 * np.square(offsets / self.scale).sum(axis=2)  # (N, K)
-        return logsumexp(exponents, axis=1) - math.log(len(self.centres) * 2 * math.pi * self.scale**2)
+        x = np.asarray(x, dtype=np.float64)
+        result = np.empty(len(x))
+        block = max(
+            1, 2**18 // len(self.centres)
+        )  # points at a time: a grid of them times K centres can be more than memory holds
+        for start in range(0, len(x), block):
+            offsets = x[start : start + block, None] - self.centres  # (block, K, 2)
+            exponents = -0.5 * np.square(offsets / self.scale).sum(axis=2)  # (block, K)
+            result[start : start + block] = logsumexp(exponents, axis=1)
+        return result - math.log(len(self.centres) * 2 * math.pi * self.scale**2)
 
     def sample(self, n: int, rng: Generator) -> NDArray[np.float32]:
         """Draw n samples, (n, 2) float32: first which component, then a Gaussian point of it."""
