@@ -7,6 +7,8 @@ A missing package is no error: the report says what it is for and how to install
 """
 
 import argparse
+import importlib
+import inspect
 import json
 import os
 import platform
@@ -58,7 +60,8 @@ def report() -> dict[str, dict[str, Any]]:
         "cpu": cpu(),
         "blas": blas(),
         "gpu": gpu(),
-        "compiled CPU kernels": cpu_kernels(),
+        "compiled CPU kernels": cpu_kernels("cpu"),
+        "compiled convolutions": cpu_kernels("convolution.cpu"),
         "compiled CuPy kernels": cupy_kernels(),
     }
 
@@ -156,13 +159,16 @@ def _cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"  # 13020 is 13.2
 
 
-def cpu_kernels() -> dict[str, Any]:
-    """Return where Numba keeps the machine code of `kernels/cpu.py`, which it compiles once."""
+def cpu_kernels(module: str) -> dict[str, Any]:
+    """Return where Numba keeps the machine code of a module of `kernels/`, which it compiles once."""
     try:
-        from minigen.kernels import cpu as compiled
+        from minigen.kernels import compiler
+
+        source = importlib.import_module(f"minigen.kernels.{module}")
     except ImportError as error:
         return {"folder": None, "reason": str(error)}
-    folder = compiled._loop(compiled._run).stats.cache_path  # of any function in that file; nothing is compiled here
+    function = next(f for f in vars(source).values() if inspect.isfunction(f) and f.__module__ == source.__name__)
+    folder = compiler.loop(function).stats.cache_path  # that of any function in the file; nothing is compiled here
     if folder is None:
         return {"folder": None, "reason": "no folder can be written to; NUMBA_CACHE_DIR names one"}
     return _cache(Path(folder), "cpu.*.nb[ci]")

@@ -236,11 +236,11 @@ def test_the_cache_of_cpu_kernels_is_where_numba_writes(tmp_path):
 
 def test_where_no_folder_can_be_written_to_it_says_so(monkeypatch):
     pytest.importorskip("numba")
-    from minigen.kernels import cpu
+    from minigen.kernels import compiler
 
     uncached = SimpleNamespace(stats=SimpleNamespace(cache_path=None))
-    monkeypatch.setattr(cpu, "_loop", lambda function: uncached)
-    found = main.cpu_kernels()
+    monkeypatch.setattr(compiler, "loop", lambda function: uncached)
+    found = main.cpu_kernels("cpu")
     assert found["folder"] is None
     assert "NUMBA_CACHE_DIR" in found["reason"]
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from minigen.backend import Array, array_module, device_of
 from minigen.kernels import reference, threads
+from minigen.kernels.convolution import reference as convolution
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -37,7 +38,8 @@ _COMPILED = _compiled_wanted()
 
 @functools.cache
 def _twin(place: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    return getattr(importlib.import_module(f"minigen.kernels.{place}"), kernel.__name__)
+    """Return the kernel of the same name in `cpu.py` or `cuda.py`, beside the `reference.py` where this one is."""
+    return getattr(importlib.import_module(kernel.__module__.replace("reference", place)), kernel.__name__)
 
 
 @functools.cache
@@ -107,6 +109,11 @@ leaky_relu = _choose(reference.leaky_relu)
 leaky_relu_backward = _choose(reference.leaky_relu_backward)
 elu = _choose(reference.elu)
 elu_backward = _choose(reference.elu_backward)
+
+# convolution
+convolve = _choose(convolution.convolve)
+convolve_transposed = _choose(convolution.convolve_transposed)
+convolve_weight = _choose(convolution.convolve_weight)
 
 # optimizer steps, in place
 sgd_step = _choose(reference.sgd_step)

@@ -22,55 +22,41 @@ import numpy as np
 from numba.extending import intrinsic
 
 from minigen.backend import Array
+from minigen.kernels.compiler import inner, loop
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
 
 # ------------------------------------------------------------------------------------------- compiling
 
-# Division by zero follows IEEE 754. A product and a sum may share one rounding; nothing else is relaxed, so that NaN
-# and infinity keep their meaning.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
-
 _FLOAT32 = np.dtype(np.float32)
 
-_inner = numba.njit(**_OPTIONS)
-"""For functions that only loops call."""
 
-
-def _loop(function: Callable[..., Any]) -> Any:
-    """Compile a loop at its first call, and keep the machine code on disk if there is a folder to write to."""
-    try:
-        return numba.njit(function, cache=True, nogil=True, **_OPTIONS)
-    except RuntimeError:  # Numba finds no such folder, as in a read-only installation
-        return numba.njit(function, nogil=True, **_OPTIONS)
-
-
-def _run(loop: Callable[..., None], vectors: list[Array], settings: Iterable[Any]) -> None:
+def _run(compiled: Callable[..., None], vectors: list[Array], settings: Iterable[Any]) -> None:
     """Run a loop over flat vectors of one length (or None in place of one), on several threads if they are long."""
     size = vectors[0].size
     for vector in vectors:
         if vector is not None and vector.size != size:  # the loop would read beyond its end
             sizes = [None if v is None else v.size for v in vectors]
-            raise ValueError(f"{loop.__name__}: arrays of {sizes} elements, expected one size")
+            raise ValueError(f"{compiled.__name__}: arrays of {sizes} elements, expected one size")
     if size < 2 * SMALLEST_PIECE:
-        loop(*vectors, *settings)
+        compiled(*vectors, *settings)
         return
 
     def work(start: int, stop: int) -> None:
-        loop(*(None if vector is None else vector[start:stop] for vector in vectors), *settings)
+        compiled(*(None if vector is None else vector[start:stop] for vector in vectors), *settings)
 
     in_pieces(work, size)
 
 
 def _elementwise(function: Callable[..., None]) -> Callable[..., Array]:
     """Make a kernel of a loop that fills its first vector, float32, from the others."""
-    loop = _loop(function)
+    compiled = loop(function)
 
     def kernel(*arrays: Array, **settings: float) -> Array:
         out = np.empty(arrays[0].shape, _FLOAT32)
         vectors = [out.ravel()]  # a view
         for array in arrays:
             vectors.append(array.ravel())  # noqa: PERF401 -- half the time of a comprehension
-        _run(loop, vectors, settings.values())
+        _run(compiled, vectors, settings.values())
         return out
 
     return kernel
@@ -91,17 +77,17 @@ def _select(typing_context, condition, a, b):
     return a(numba.types.boolean, a, a), generate
 
 
-@_inner
+@inner
 def _above(x, end):
     return _select(x < end, end, x)
 
 
-@_inner
+@inner
 def _below(x, end):
     return _select(x > end, end, x)
 
 
-@_inner
+@inner
 def _clip(x, end):
     return _below(_above(x, -end), end)
 
@@ -110,7 +96,7 @@ def _float32(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(number) for number in numbers)
 
 
-@_inner
+@inner
 def _polynomial(x, coefficients):
     """coefficients[0] + coefficients[1] x + ..., Horner's way."""
     total = coefficients[-1]
@@ -128,7 +114,7 @@ _EXP_START, _EXP_END = np.float32(-88), np.float32(89)
 _ROUNDER = np.float32(1.5 * 2**23)  # the float32 numbers near it are the whole numbers: adding it rounds
 
 
-@_inner
+@inner
 def _split_exp(x):
     """exp(x) = scale (1 + q), with scale = 2^k and q = exp(x - k log 2) - 1: return scale and q.
 
@@ -143,13 +129,13 @@ def _split_exp(x):
     return scale, r + r * r * _polynomial(r, _EXP)
 
 
-@_inner
+@inner
 def _exp(x):
     scale, q = _split_exp(x)
     return scale * (ONE + q)
 
 
-@_inner
+@inner
 def _expm1(x):
     """exp(x) - 1 for x < 88, with no cancellation near 0."""
     scale, q = _split_exp(x)
@@ -160,7 +146,7 @@ def _expm1(x):
 _ATANH = _float32(0.6666641628, 0.4002152727, 0.2800180487, 0.2801198847)
 
 
-@_inner
+@inner
 def _log1p(f):
     """log(1 + f) for -1/2 <= f <= 1."""
     s = f / (TWO + f)
@@ -171,7 +157,7 @@ def _log1p(f):
 _SQRT_HALF_BITS = np.float32(math.sqrt(0.5)).view(np.int32)
 
 
-@_inner
+@inner
 def _log(u):
     """log(u) for a positive, normal u = 2^k m, with m in [sqrt(1/2), sqrt(2))."""
     bits = np.float32(u).view(np.int32)
@@ -195,7 +181,7 @@ _TANH = (
 )
 
 
-@_inner
+@inner
 def _saturating(x, fit):
     """x P(x^2) / Q(x^2), an odd function that climbs to 1 and has come to it in float32 at the end."""
     end, numerator, denominator = fit
@@ -209,7 +195,7 @@ _SIN = _float32(6.2831852868, -41.3416614549, 81.5923535542, -75.3935627945)
 _COS = _float32(0.9999999674, -19.7391465977, 64.9203063516, -83.5525909039)
 
 
-@_inner
+@inner
 def _cos_sin(turns24):
     """cos and sin of 2 pi v for v = turns24 / 2^24 in [0, 1): the nearest quarter turn, and the rest f."""
     quarter = np.int32((turns24 + (1 << 21)) >> 22)
@@ -224,7 +210,7 @@ def _cos_sin(turns24):
 # ------------------------------------------------------------------------------------ elementwise kernels
 
 
-@_inner
+@inner
 def _logistic(x):
     return ONE / (ONE + _exp(-x))
 
@@ -302,7 +288,7 @@ _SQRT_HALF = np.float32(math.sqrt(0.5))
 _NORMAL_PEAK = np.float32(1 / math.sqrt(2 * math.pi))
 
 
-@_inner
+@inner
 def _normal_cdf(x):
     return HALF + HALF * _saturating(_SQRT_HALF * x, _ERF)
 
@@ -386,7 +372,7 @@ def elu_backward(out, g, x, alpha):
 # ------------------------------------------------------------------------- optimizer steps, in place
 
 
-@_loop
+@loop
 def _sgd(values, gradients, velocity, learning_rate, momentum, nesterov, weight_decay, first):
     learning_rate, momentum = np.float32(learning_rate), np.float32(momentum)
     weight_decay = np.float32(weight_decay)
@@ -403,7 +389,7 @@ def sgd_step(values, gradients, velocity, *, learning_rate, momentum, nesterov, 
     _run(_sgd, [values, gradients, velocity], (learning_rate, momentum, nesterov, weight_decay, first))
 
 
-@_loop
+@loop
 def _rmsprop(values, gradients, square_average, learning_rate, decay, epsilon, weight_decay):
     new_share = np.float32(1.0 - decay)
     learning_rate, decay = np.float32(learning_rate), np.float32(decay)
@@ -419,7 +405,7 @@ def rmsprop_step(values, gradients, square_average, *, learning_rate, decay, eps
     _run(_rmsprop, [values, gradients, square_average], (learning_rate, decay, epsilon, weight_decay))
 
 
-@_loop
+@loop
 def _adam(values, gradients, first, second, step_size, beta1, beta2, root_scale, epsilon, l2, shrink):
     new_share1, new_share2 = np.float32(1.0 - beta1), np.float32(1.0 - beta2)
     step_size, beta2 = np.float32(step_size), np.float32(beta2)
@@ -460,7 +446,7 @@ def adam_step(
     _run(_adam, [values, gradients, first_moment, second_moment], settings)
 
 
-@_loop
+@loop
 def _lerp(average, values, weight):
     weight = np.float32(weight)
     for i in range(average.size):
@@ -478,7 +464,7 @@ _MULTIPLIER0, _MULTIPLIER1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _KEY_STEP0, _KEY_STEP1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
-@_loop
+@loop
 def _philox(words, key, low, high):
     for i in range(len(words)):
         count = low + np.uint64(i)
@@ -512,7 +498,7 @@ def uniform32(out, words):
         out[i] = np.float32(np.int32(words[i] >> 8)) * _TO_UNIT
 
 
-@_inner
+@inner
 def _open_uniform(word):
     return np.float32(np.int32((word >> 8) | 1)) * _TO_UNIT
 
@@ -523,7 +509,7 @@ def open_uniform32(out, words):
         out[i] = _open_uniform(words[i])
 
 
-@_loop
+@loop
 def _box_muller(words, normals):
     for i in range(words.size // 2):
         # Unsigned: a signed index may count from the end, and the test for that keeps the loop from vectorising.

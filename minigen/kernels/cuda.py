@@ -58,7 +58,7 @@ _BLOCKS = 128
 _SIMULATED = bool(numba.config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 KERNELS: "dict[str, _Kernel]" = {}
-"""All kernels of this file by name, for those who want to see what the compiler makes of them."""
+"""All kernels by name, also those of `convolution/cuda.py` once it is imported, for who wants to see what the compiler makes of them."""
 
 _device = cuda.jit(device=True)
 """For functions that only kernels call."""
@@ -87,6 +87,10 @@ class _Kernel:
                 given = ", ".join(f"{v.size} {v.dtype}" for v in vectors)
                 expected = ", ".join(map(str, self._dtypes))
                 raise ValueError(f"{self.body.__name__}: arrays of {given}; expected {expected} of one size")
+        self.queue(threads, vectors, *settings)
+
+    def queue(self, threads: int, vectors: list[Array], *settings: Any) -> None:
+        """The same for vectors whose sizes and dtypes the caller answers for."""
         if threads == 0:
             return
         if _SIMULATED:

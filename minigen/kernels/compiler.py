@@ -1,0 +1,21 @@
+"""How the kernels for the CPU are compiled."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+# Division by zero follows IEEE 754. A product and a sum may share one rounding; nothing else is relaxed, so that NaN and
+# infinity keep their meaning.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+
+inner = numba.njit(**_OPTIONS)
+"""For functions that only loops call."""
+
+
+def loop(function: Callable[..., Any]) -> Any:
+    """Compile a loop at its first call, and keep the machine code on disk if there is a folder to write to."""
+    try:
+        return numba.njit(function, cache=True, nogil=True, **_OPTIONS)
+    except RuntimeError:  # Numba finds no such folder, as in a read-only installation
+        return numba.njit(function, nogil=True, **_OPTIONS)

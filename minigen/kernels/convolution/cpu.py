@@ -1,0 +1,640 @@
+# ruff: noqa: D103
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
+# The docstrings are the reference's, the types of scalars and vectors Numba's.
+"""Convolution for float32 NumPy arrays, compiled by Numba; `reference.py` says what is computed.
+
+All three functions are sums of products of one form,
+
+    out[m, l] = start[l] + sum over o and i of  a[row(m) + jump(o) + i a_step] b[jump'(o) + i b_step + l],                             (1)
+
+for a few *rows* m and a few *lanes* l, which lie side by side in memory:
+
+                           row m                lane l              o                           i
+    convolve               an output pixel      an output channel   a live tap                  an input channel
+    convolve_transposed    the same, in one phase, which is an ordinary convolution: see `geometry.Sweep`
+    convolve_weight        a tap and a channel  an output channel   a row of pixels             a pixel in it
+
+`_tile` computes (1) for 6 rows and 16, 32 or 64 lanes. It holds the outcomes in vector registers, 24 of them if a register has 16 numbers,
+so that each number read from b serves 6 products and each read from a up to 64. As `row` and `jump` are tables, the image is read where
+it lies: nothing is unrolled into columns, and a tap that is not live is in no table. What it does not spare is the zeros around an
+image: a *band* of some rows of pixels is first copied between zeros, into a workspace small enough for the processor's second
+cache. Where no tap reads beyond the image, it is read in place.
+
+Memory moves 4 (H W C + P Q K) bytes for an image, twice the first if bands are copied; out of the cache come the weights, 4 T C K bytes for
+every 6 pixels, against 12 T C K operations on them. Threads share out the bands.
+
+Two cases leave too many lanes idle. With at most `_FEW` outputs, the lanes are the input channels, and are added up in the end. In a
+depthwise convolution, where each channel has its own outputs, the lanes are the channels, on both sides of the product.
+"""
+
+import functools
+import math
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minigen.backend import Array
+from minigen.kernels import threads
+from minigen.kernels.compiler import inner, loop
+from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
+from minigen.kernels.convolution.plan import LANES, Layout, Plan, plan_of, whole_vectors
+
+# ------------------------------------------------------------------------------------------------------ the tile
+
+ROWS = 6
+_WIDE = 64 if binding.get_host_cpu_features().get("avx512f") else 16
+"""The most lanes of a tile: 6 x 64 fill the 32 registers of AVX-512, 6 x 16 the 16 of AVX2."""
+
+_FLOAT, _WORD, _INDEX = ir.FloatType(), ir.IntType(64), ir.IntType(32)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bool = False):
+    """Make the function that computes (1) for `ROWS` rows and `vectors` times `LANES` lanes.
+
+    With `a_lanes`, lane l reads a[... + l] instead, and without `b_lanes` all lanes read b[...]. With `dots`, the lanes are added up in
+    the end, and out and start have one number to a row.
+
+    Its arguments are int64. `out`, `start`, `a` and `b` are addresses; `out_rows`, `start_rows`, `a_rows`, `a_jumps` and `b_jumps` are the
+    addresses of tables of int64, which count floats, as do the steps; there are `jumps` o, and the table `terms` says how many i there are
+    to each. It is written in LLVM's language, since Numba has no vectors.
+    """
+
+    @intrinsic
+    def tile(context, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
+        def generate(target, builder, signature, arguments):
+            (out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms) = arguments
+            number = functools.partial(ir.Constant, _WORD)
+            reduce = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR]), f"llvm.vector.reduce.fadd.v{LANES}f32"
+            )
+
+            def place(base, offset):  # the address of a float
+                return builder.gep(base, [offset])
+
+            def pointer(address, kind=_FLOAT):
+                return builder.inttoptr(address, kind.as_pointer())
+
+            def entry(table, i):
+                return builder.load(place(pointer(table, _WORD), i))
+
+            def load(base, vector):
+                address = builder.bitcast(place(base, number(LANES * vector)), _VECTOR.as_pointer())
+                return builder.load(address, align=4)
+
+            def spread(scalar):  # to all lanes
+                single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, _INDEX(0))
+                zeros = ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
+                return builder.shuffle_vector(single, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+            def numbers(base, has_lanes):
+                return [load(base, v) for v in range(vectors)] if has_lanes else [spread(builder.load(base))] * vectors
+
+            # LLVM turns these variables into registers.
+            sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
+            rows, begun = [], []  # rows may repeat: all starts are read before the first outcome is written
+            for m in range(ROWS):
+                rows.append(place(pointer(a), entry(a_rows, number(m))))
+                first = place(pointer(start), entry(start_rows, number(m)))
+                begun.append(builder.load(first))
+                for v in range(vectors):
+                    builder.store(ir.Constant(_VECTOR, [0.0] * LANES) if dots else load(first, v), sums[m][v])
+
+            with cgutils.for_range(builder, jumps) as o:
+                jumped = [place(row, entry(a_jumps, o.index)) for row in rows]
+                lanes = place(pointer(b), entry(b_jumps, o.index))
+                with cgutils.for_range(builder, entry(terms, o.index)) as i:
+                    right = place(lanes, builder.mul(i.index, b_step))
+                    factors = numbers(right, b_lanes)
+                    offset = builder.mul(i.index, a_step)
+                    for m in range(ROWS):
+                        left = numbers(place(jumped[m], offset), a_lanes)
+                        for v in range(vectors):
+                            product = builder.fmul(left[v], factors[v], flags=["contract"])
+                            total = builder.fadd(builder.load(sums[m][v]), product, flags=["contract"])
+                            builder.store(total, sums[m][v])
+
+            for m in range(ROWS):
+                last = place(pointer(out), entry(out_rows, number(m)))
+                if dots:
+                    total = builder.load(sums[m][0])
+                    for v in range(1, vectors):
+                        total = builder.fadd(total, builder.load(sums[m][v]))
+                    builder.store(builder.call(reduce, [begun[m], total], fastmath=["reassoc"]), last)
+                    continue
+                for v in range(vectors):
+                    target_address = builder.bitcast(place(last, number(LANES * v)), _VECTOR.as_pointer())
+                    builder.store(builder.load(sums[m][v]), target_address, align=4)
+            return target.get_dummy_value()
+
+        return types.void(*[types.int64] * 13), generate
+
+    return tile
+
+
+_tile16, _tile32, _tile64 = _tile(1), _tile(2), _tile(4)
+_channels16, _channels32, _channels64 = (_tile(vectors, a_lanes=True) for vectors in (1, 2, 4))
+_scaled16, _scaled32, _scaled64 = (_tile(vectors, a_lanes=True, b_lanes=False) for vectors in (1, 2, 4))
+_dots16, _dots32, _dots64 = (_tile(vectors, a_lanes=True, dots=True) for vectors in (1, 2, 4))
+
+
+_CHUNK = 2**16
+"""Floats of the weights that tiles use in turn: 256 kB, a part of a processor's second cache."""
+
+
+@inner
+def _lanes(left):
+    """Return how many lanes the next tile has, of those that are left."""
+    if left >= 64 and _WIDE >= 64:
+        return 64
+    return 32 if left >= 32 and _WIDE >= 32 else LANES
+
+
+@inner
+def _multiply(lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
+    if lanes == 64:
+        _tile64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _tile32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _tile16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def _multiply_channels(
+    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
+):
+    if lanes == 64:
+        _channels64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _channels32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _channels16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def _multiply_scaled(
+    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
+):
+    if lanes == 64:
+        _scaled64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _scaled32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _scaled16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def _multiply_dots(
+    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
+):
+    if lanes == 64:
+        _dots64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _dots32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _dots16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def _six(table, first, count, short):
+    """Return the address of six entries of a table from `first` on; where there are fewer, of a copy that repeats the last."""
+    if first + ROWS <= count:
+        return table.ctypes.data + 8 * first
+    for m in range(ROWS):
+        short[m] = table[min(first + m, count - 1)]
+    return short.ctypes.data
+
+
+# ------------------------------------------------------------------------------------------------------ bands
+
+
+@inner
+def _extent(layout, item, n):
+    """Return the first image and row of a band, and how many images and rows it has; there are n images."""
+    if layout.bands > 1:
+        row = item % layout.bands * layout.rows
+        return item // layout.bands, row, 1, min(layout.rows, layout.height - row)
+    image = item * layout.images
+    return image, 0, min(layout.images, n - image), layout.height
+
+
+@inner
+def _band(band, source, layout, image, row, images, rows):
+    """Copy what a band of outputs reads into `band`, if need be; return where it begins, there or in the source."""
+    top, left = row * layout.step + layout.low_row, layout.low_column
+    c, pitch, pixel = layout.channels, layout.source_channels, layout.pixel
+    if not layout.copied:
+        row = image * layout.source_height + top
+        return (row * layout.source_width + left) * pitch + layout.first_channel
+    start, stop = (
+        max(0, -left),
+        min(layout.line // pixel, layout.source_width - left),
+    )  # the band's columns in the image
+    lines = (rows - 1) * layout.step + layout.reach
+    for i in range(images * lines):
+        line = band[i * layout.line : (i + 1) * layout.line]
+        row = top + i % lines
+        if not 0 <= row < layout.source_height or stop <= start:
+            line[:] = 0
+            continue
+        row += (image + i // lines) * layout.source_height
+        first = (row * layout.source_width + left + start) * pitch + layout.first_channel
+        line[: start * pixel] = 0
+        line[stop * pixel :] = 0
+        if c == pitch == pixel:
+            line[start * c : stop * c] = source[first : first + (stop - start) * c]
+        else:
+            for w in range(stop - start):
+                at = (start + w) * pixel
+                line[at : at + c] = source[first + w * pitch : first + w * pitch + c]
+                line[at + c : at + pixel] = 0
+    return 0
+
+
+@inner
+def _pad(padded, y, pixel, count, first, outputs, lanes):
+    """Copy some channels of `count` pixels into lanes. The rest may hold anything: nobody looks at what becomes of it."""
+    for m in range(count):
+        for k in range(outputs):
+            padded[m * lanes + k] = y[pixel + m, first + k]
+
+
+# ------------------------------------------------------------------------------------------------------ loops over bands
+#
+# Tables of a sweep: `pixels`, where a band's outputs begin to read in it; `places`, where they are written; `jumps`, what a tap adds to
+# the first. Neighbouring taps whose pixels lie side by side in the band are one *run*, which has `terms` numbers. A loop works on the
+# bands from `first` up to `last`; a Layout goes in as plain numbers, since Numba's cache could not be read once the class had changed.
+
+
+@loop
+def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, numbers, band, first, last):
+    """matrix: (T c, lanes), and start: (lanes,), the bias; the lanes are the outputs, padded to whole vectors."""
+    layout = Layout(*numbers)
+    lanes = matrix.shape[1]
+    a = band if layout.copied else source
+    zeros, spill_rows = np.zeros(ROWS, np.int64), np.arange(0, ROWS * 64, 64)
+    spill = np.empty((ROWS, 64), np.float32)
+    some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    weights = np.zeros(jumps.size + 1, np.int64)
+    weights[1:] = np.cumsum(terms) * lanes
+    for item in range(first, last):
+        image, row, images, rows = _extent(layout, item, n)
+        begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
+        origin = image * layout.out_image + row * layout.out_line + layout.out_first
+        count = images * rows * layout.width
+        lane = 0
+        while lane < lanes:
+            wide = _lanes(lanes - lane)
+            whole = lane + wide <= outputs  # else the tile would write into the next pixel
+            chunk = max(1, _CHUNK * jumps.size // (len(matrix) * wide + 1) if whole else jumps.size)
+            for t in range(0, max(1, jumps.size), chunk):  # so many runs that their weights stay in the cache
+                for m in range(0, count, ROWS):
+                    to, to_rows = out.ctypes.data + 4 * (origin + lane), _six(places, m, count, some_places)
+                    if not whole:
+                        to, to_rows = spill.ctypes.data, spill_rows.ctypes.data
+                    begun, begun_rows = to, to_rows
+                    if t == 0:
+                        begun, begun_rows = start.ctypes.data + 4 * lane, zeros.ctypes.data
+                    _multiply(
+                        wide, to, to_rows, begun, begun_rows, begin, _six(pixels, m, count, some_pixels), jumps.ctypes.data + 8 * t,
+                        1, matrix.ctypes.data + 4 * lane, weights.ctypes.data + 8 * t, lanes, min(chunk, jumps.size - t),
+                        terms.ctypes.data + 8 * t,
+                    )  # fmt: skip
+                    if not whole:
+                        for i in range(min(ROWS, count - m)):
+                            for k in range(lane, outputs):
+                                out[origin + places[m + i] + k] = spill[i, k - lane]
+            lane += wide
+
+
+@loop
+def _sweep_few(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, numbers, band, first, last):
+    """matrix: (outputs, T, lanes); the lanes are the input channels, padded to whole vectors with zeros."""
+    layout = Layout(*numbers)
+    _, taps, lanes = matrix.shape
+    a = band if layout.copied else source
+    zeros, ones = np.zeros(ROWS, np.int64), np.ones(taps, np.int64)
+    some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    weights = np.arange(0, taps * lanes, lanes)
+    for item in range(first, last):
+        image, row, images, rows = _extent(layout, item, n)
+        begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
+        origin = image * layout.out_image + row * layout.out_line + layout.out_first
+        count = images * rows * layout.width
+        for m in range(0, count, ROWS):
+            a_rows, to_rows = _six(pixels, m, count, some_pixels), _six(places, m, count, some_places)
+            for k in range(outputs):
+                to = out.ctypes.data + 4 * (origin + k)
+                begun, begun_rows = start.ctypes.data + 4 * k, zeros.ctypes.data
+                lane = 0
+                while lane < lanes:
+                    wide = _lanes(lanes - lane)
+                    _multiply_dots(
+                        wide, to, to_rows, begun, begun_rows, begin + 4 * lane, a_rows, jumps.ctypes.data, 0,
+                        matrix.ctypes.data + 4 * (k * taps * lanes + lane), weights.ctypes.data, 0, taps, ones.ctypes.data,
+                    )  # fmt: skip
+                    begun, begun_rows = to, to_rows
+                    lane += wide
+
+
+@loop
+def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, numbers, band, first, last):
+    """matrix: (T, lanes), and start: (lanes,), the bias; the lanes are the channels, padded to whole vectors."""
+    layout = Layout(*numbers)
+    lanes = matrix.shape[1]
+    a = band if layout.copied else source
+    zeros, spill_rows = np.zeros(ROWS, np.int64), np.arange(0, ROWS * 64, 64)
+    spill = np.empty((ROWS, 64), np.float32)
+    some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    weights, ones = np.arange(0, matrix.size, lanes), np.ones(jumps.size, np.int64)
+    for item in range(first, last):
+        image, row, images, rows = _extent(layout, item, n)
+        begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
+        origin = image * layout.out_image + row * layout.out_line + layout.out_first
+        count = images * rows * layout.width
+        lane = 0
+        while lane < lanes:
+            wide = _lanes(lanes - lane)
+            whole = lane + wide <= outputs  # else the tile would write into the next pixel
+            for m in range(0, count, ROWS):
+                to, to_rows = out.ctypes.data + 4 * (origin + lane), _six(places, m, count, some_places)
+                if not whole:
+                    to, to_rows = spill.ctypes.data, spill_rows.ctypes.data
+                _multiply_channels(
+                    wide, to, to_rows, start.ctypes.data + 4 * lane, zeros.ctypes.data, begin + 4 * lane,
+                    _six(pixels, m, count, some_pixels), jumps.ctypes.data, 0, matrix.ctypes.data + 4 * lane, weights.ctypes.data, 0,
+                    jumps.size, ones.ctypes.data,
+                )  # fmt: skip
+                if not whole:
+                    for i in range(min(ROWS, count - m)):
+                        for k in range(lane, outputs):
+                            out[origin + places[m + i] + k] = spill[i, k - lane]
+            lane += wide
+
+
+@loop
+def _weight(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band, y_band, first, last):
+    """total: (T, c, lanes), which is added to. step: from one pixel of a band to the next."""
+    layout = Layout(*numbers)
+    taps, c, lanes = total.shape
+    y_channels = y.shape[1]
+    a = band if layout.copied else x
+    padded = outputs < lanes
+    rows_of = (jumps.reshape(-1, 1) + np.arange(c)).ravel()  # (T c,)
+    some_rows, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    places = np.arange(0, total.size, lanes)
+    pitch = lanes if padded else y_channels
+    lines = np.ascontiguousarray(pixels[:: layout.width])  # where each row of outputs begins to read
+    y_lines, terms = np.arange(lines.size) * (layout.width * pitch), np.full(lines.size, layout.width)
+    for item in range(first, last):
+        image, row, images, rows = _extent(layout, item, n)
+        begin = a.ctypes.data + 4 * _band(band, x, layout, image, row, images, rows)
+        pixel = (image * layout.height + row) * layout.width
+        factors = y.ctypes.data + 4 * (pixel * y_channels + y_first)
+        if padded:
+            factors = y_band.ctypes.data
+            _pad(y_band, y, pixel, images * rows * layout.width, y_first, outputs, lanes)
+        lane = 0
+        while lane < lanes:
+            wide = _lanes(lanes - lane)
+            for m in range(0, taps * c, ROWS):
+                to, to_rows = total.ctypes.data + 4 * lane, _six(places, m, taps * c, some_places)
+                _multiply(
+                    wide, to, to_rows, to, to_rows, begin, _six(rows_of, m, taps * c, some_rows), lines.ctypes.data, step,
+                    factors + 4 * lane, y_lines.ctypes.data, pitch, images * rows, terms.ctypes.data,
+                )  # fmt: skip
+            lane += wide
+
+
+@loop
+def _weight_few(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band, y_band, first, last):
+    """total: (outputs, T, lanes), which is added to; the lanes are the input channels, padded to whole vectors."""
+    layout = Layout(*numbers)
+    _, taps, lanes = total.shape
+    a = band if layout.copied else x
+    some_jumps, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    places = np.arange(0, taps * lanes, lanes)
+    lines = np.ascontiguousarray(pixels[:: layout.width])  # where each row of outputs begins to read
+    y_channels = y.shape[1]
+    y_lines, terms = np.arange(lines.size) * (layout.width * y_channels), np.full(lines.size, layout.width)
+    for item in range(first, last):
+        image, row, images, rows = _extent(layout, item, n)
+        begin = a.ctypes.data + 4 * _band(band, x, layout, image, row, images, rows)
+        pixel = (image * layout.height + row) * layout.width
+        for k in range(outputs):
+            factors = y.ctypes.data + 4 * (pixel * y_channels + y_first + k)
+            lane = 0
+            while lane < lanes:
+                wide = _lanes(lanes - lane)
+                for m in range(0, taps, ROWS):
+                    to, to_rows = total.ctypes.data + 4 * (k * taps * lanes + lane), _six(places, m, taps, some_places)
+                    _multiply_scaled(
+                        wide, to, to_rows, to, to_rows, begin + 4 * lane, _six(jumps, m, taps, some_jumps), lines.ctypes.data, step,
+                        factors, y_lines.ctypes.data, y_channels, images * rows, terms.ctypes.data,
+                    )  # fmt: skip
+                lane += wide
+
+
+@loop
+def _weight_depthwise(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band, y_band, first, last):
+    """total: (T, lanes), which is added to; the lanes are the channels, padded to whole vectors."""
+    layout = Layout(*numbers)
+    taps, lanes = total.shape
+    a = band if layout.copied else x
+    padded = outputs < lanes
+    some_jumps, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    places = np.arange(0, total.size, lanes)
+    lines = np.ascontiguousarray(pixels[:: layout.width])  # where each row of outputs begins to read
+    y_lines, terms = np.arange(lines.size) * (layout.width * lanes), np.full(lines.size, layout.width)
+    for item in range(first, last):
+        image, row, images, rows = _extent(layout, item, n)
+        begin = a.ctypes.data + 4 * _band(band, x, layout, image, row, images, rows)
+        pixel = (image * layout.height + row) * layout.width
+        factors = y.ctypes.data + 4 * pixel * outputs
+        if padded:
+            factors = y_band.ctypes.data
+            _pad(y_band, y, pixel, images * rows * layout.width, 0, outputs, lanes)
+        lane = 0
+        while lane < lanes:
+            wide = _lanes(lanes - lane)
+            for m in range(0, taps, ROWS):
+                to, to_rows = total.ctypes.data + 4 * lane, _six(places, m, taps, some_places)
+                _multiply_channels(
+                    wide, to, to_rows, to, to_rows, begin + 4 * lane, _six(jumps, m, taps, some_jumps), lines.ctypes.data, step,
+                    factors + 4 * lane, y_lines.ctypes.data, lanes, images * rows, terms.ctypes.data,
+                )  # fmt: skip
+            lane += wide
+
+
+# ------------------------------------------------------------------------------------------------------ workspaces
+
+_workspaces: dict[tuple[int, str], Array] = {}
+
+
+def _workspace(name: str, size: int) -> Array:
+    """Return `size` floats that this thread may use until it asks again. A fresh array would cost page faults at every call."""
+    key = threading.get_ident(), name
+    found = _workspaces.get(key)
+    if found is None or found.size < size:
+        found = _workspaces[key] = np.empty(size, np.float32)
+    return found
+
+
+def release_workspaces() -> None:
+    """Give back the memory that the threads keep for bands, at most one of each kind to a thread.
+
+    Example:
+        >>> release_workspaces()
+    """
+    _workspaces.clear()
+
+
+# ------------------------------------------------------------------------------------------------------ the functions
+
+_FEW = 4
+"""Outputs up to which a tile of 16 lanes is slower than sums over the input channels."""
+
+_ENOUGH = 2**20
+"""Products that are worth a thread: some 20 microseconds."""
+
+
+def convolve(x: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
+    if _is_depthwise(geometry, weight):
+        x = _repeated(x, weight.shape[3] // geometry.groups)
+    return _swept(x, weight, bias, geometry, (geometry.forward,), geometry.size, geometry.out_size, transposed=False)
+
+
+def convolve_transposed(y: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
+    multiplier = weight.shape[3] // geometry.groups
+    if not _is_depthwise(geometry, weight) or multiplier == 1:
+        return _swept(y, weight, bias, geometry, geometry.phases, geometry.out_size, geometry.size, transposed=True)
+    out = _swept(y, weight, None, geometry, geometry.phases, geometry.out_size, geometry.size, transposed=True)
+    out = out.reshape(*out.shape[:3], geometry.groups, multiplier).sum(axis=4)  # the outputs that share an input
+    return out if bias is None else out + bias
+
+
+def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    c, k = x.shape[3] // geometry.groups, y.shape[3] // geometry.groups
+    weight = np.zeros((*geometry.kernel, c, y.shape[3]), np.float32)
+    live = weight.reshape(-1, c, y.shape[3])  # (kh kw, c, K), a view
+    taps = list(geometry.forward.taps)
+    y = np.ascontiguousarray(y)
+    if c == 1 and geometry.groups > 1:
+        lanes = whole_vectors(y.shape[3])
+        total = _weight_sum(_weight_depthwise, _repeated(x, k), y, geometry, 0, 0, (len(taps), lanes))
+        live[taps, 0] = total[:, : y.shape[3]]
+        return weight
+    x = np.ascontiguousarray(x)
+    for g in range(geometry.groups):
+        outputs = slice(g * k, g * k + k)
+        if k <= _FEW:
+            shape = (k, len(taps), whole_vectors(c))
+            total = _weight_sum(_weight_few, x, y, geometry, g * c, g * k, shape)[:, :, :c].transpose(1, 2, 0)
+        else:
+            shape = (len(taps), c, whole_vectors(k))
+            total = _weight_sum(_weight, x, y, geometry, g * c, g * k, shape)[:, :, :k]
+        live[taps, :, outputs] = total  # (T, c, k)
+    return weight
+
+
+def _is_depthwise(geometry: Geometry, weight: Array) -> bool:
+    return geometry.groups > 1 and weight.shape[2] == 1
+
+
+def _repeated(x: Array, multiplier: int) -> Array:
+    """Return x with each channel as often as it has outputs, contiguous."""
+    return np.ascontiguousarray(x) if multiplier == 1 else np.repeat(x, multiplier, axis=3)
+
+
+def _swept(
+    source: Array, weight: Array, bias: Array | None, geometry: Geometry, sweeps: tuple[Sweep, ...], size: Pair, out_size: Pair, *,
+    transposed: bool,
+) -> Array:  # fmt: skip
+    """Return the outcome of some sweeps over a source of size (rows, columns), (N, rows, columns, channels)."""
+    source = np.ascontiguousarray(source)
+    groups, depthwise = geometry.groups, _is_depthwise(geometry, weight)
+    if depthwise:
+        groups, inputs, outputs = 1, source.shape[3], source.shape[3]
+    else:
+        outputs = weight.shape[2] if transposed else weight.shape[3] // groups
+        inputs = source.shape[3] // groups
+    loop = _sweep_depthwise if depthwise else _sweep_few if outputs <= _FEW else _sweep
+    out = np.empty((len(source), *out_size, groups * outputs), np.float32)
+    flat_source, flat_out = source.reshape(-1), out.reshape(-1)
+    flat_weight = weight.reshape(-1, *weight.shape[2:])  # (kh kw, c, K)
+    for sweep in sweeps:
+        live = flat_weight[list(sweep.taps)]  # (T, c, K)
+        for g in range(groups):
+            start = np.zeros(whole_vectors(outputs), np.float32)
+            if bias is not None:
+                start[:outputs] = bias[g * outputs : (g + 1) * outputs]
+            if depthwise:
+                matrix = _padded(live[:, 0])  # (T, lanes)
+            else:
+                block = weight.shape[3] // groups
+                matrix = live[:, :, g * block : (g + 1) * block]
+                matrix = matrix.swapaxes(1, 2) if transposed else matrix  # (T, inputs, outputs)
+                matrix = _padded(matrix.transpose(2, 0, 1) if loop is _sweep_few else matrix.reshape(-1, outputs))
+            lanes = loop is not _sweep
+            plan = plan_of(
+                sweep, size=size, source_channels=source.shape[3], first_channel=g * inputs, channels=inputs, out_size=out_size,
+                out_channels=out.shape[3], out_first=g * outputs, lanes=lanes,
+            )  # fmt: skip
+            _share_out(
+                functools.partial(
+                    loop, flat_out, flat_source, np.ascontiguousarray(matrix), start, len(source), outputs, plan.pixels, plan.places,
+                    plan.jumps if lanes else plan.runs, plan.terms, tuple(plan.layout),
+                ),
+                plan, len(source), matrix.size,
+            )  # fmt: skip
+    return out
+
+
+def _weight_sum(
+    loop: Callable[..., None], x: Array, y: Array, geometry: Geometry, first_input: int, first_output: int, shape: tuple[int, ...]
+) -> Array:  # fmt: skip
+    """Return what a loop sums up, of that shape: each thread sums over its bands, then they are added up."""
+    inputs = x.shape[3] // geometry.groups
+    outputs = y.shape[3] // geometry.groups
+    if loop is _weight_depthwise:
+        inputs = outputs = y.shape[3]
+    plan = plan_of(
+        geometry.forward, size=geometry.size, source_channels=x.shape[3], first_channel=first_input, channels=inputs,
+        out_size=geometry.out_size, out_channels=y.shape[3], out_first=first_output, lanes=loop is not _weight,
+    )  # fmt: skip
+    totals: dict[int, Array] = {}
+    flat_x, rows = x.reshape(-1), y.reshape(-1, y.shape[3])
+    y_size = plan.pixels.size * shape[-1] if loop is not _weight_few and outputs < shape[-1] else 0
+
+    def work(band: Array, first: int, last: int) -> None:
+        totals[first] = np.zeros(shape, np.float32)
+        loop(
+            totals[first], flat_x, rows, len(x), outputs, first_output, plan.pixels, plan.jumps, plan.step, tuple(plan.layout), band,
+            _workspace("y", y_size), first, last,
+        )  # fmt: skip
+
+    _share_out(work, plan, len(x), math.prod(shape))
+    return functools.reduce(np.add, (totals[first] for first in sorted(totals)))  # always in the same order
+
+
+def _share_out(work: Callable[[Array, int, int], None], plan: Plan, n: int, products: int) -> None:
+    """Call work(workspace, first, last) on all bands of n images, on several threads if that pays; an output costs so many products."""
+    bands = n * plan.layout.bands if plan.layout.bands > 1 else -(-n // plan.layout.images)
+    worth = -(-_ENOUGH // max(1, products * plan.pixels.size))
+    threads.in_pieces(lambda first, last: work(_workspace("band", plan.band_size), first, last), bands, worth)
+
+
+def _padded(matrix: Array) -> Array:
+    """Return a matrix with its last axis padded with zeros to whole vectors."""
+    width = matrix.shape[-1]
+    if width % LANES == 0:
+        return matrix
+    padded = np.zeros((*matrix.shape[:-1], whole_vectors(width)), np.float32)
+    padded[..., :width] = matrix
+    return padded
