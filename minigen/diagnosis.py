@@ -50,17 +50,22 @@ def explained(
         return TypeError(f"{operation}: arrays and tensors are given by position, not by keyword")
     given = [described(name, array) for name, array in zip(names, arrays, strict=True)]
     given += [described(name, value) for name, value in keywords.items()]
-    return kind_of(error)(f"{operation}: {error}; got {', '.join(given)}")
+    advice = (
+        "; a smaller batch needs less, as does no_grad() where no gradient is wanted"
+        if isinstance(error, MemoryError)
+        else ""
+    )
+    return kind_of(error)(f"{operation}: {error}; got {', '.join(given)}{advice}")
 
 
 def kind_of(error: Exception) -> type[Exception]:
-    """Return the built-in kind of an error, which can be made with a message alone: IndexError, ValueError, or else TypeError.
+    """Return the built-in kind of an error, which can be made with a message alone: IndexError, ValueError, MemoryError, or else TypeError.
 
     Example:
         >>> kind_of(AttributeError("no shape"))
         <class 'TypeError'>
     """
-    return next((kind for kind in (IndexError, ValueError) if isinstance(error, kind)), TypeError)
+    return next((kind for kind in (IndexError, ValueError, MemoryError) if isinstance(error, kind)), TypeError)
 
 
 def check_finite(what: str, values: Array, names: Sequence[str], inputs: Sequence[Any], origin: str) -> None:

@@ -628,7 +628,7 @@ class Primitive(Generic[Signature]):
             arrays = [argument.data if isinstance(argument, Tensor) else argument for argument in arguments]
         try:
             out = self.forward(*arrays, **keywords)
-        except (AttributeError, ValueError, TypeError, IndexError) as error:
+        except (AttributeError, ValueError, TypeError, IndexError, MemoryError) as error:
             raise diagnosis.explained(error, self.name, self._names(arrays), arrays, keywords) from error
         residuals: Sequence[Any] = ()
         if self.residuals:

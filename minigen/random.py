@@ -75,6 +75,12 @@ class Generator:
 
     # ------------------------------------------------------------------------------------------- state
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Generator":
+        copied = Generator(self._key, device=self.device)
+        copied._counter = self._counter
+        memo[id(self)] = copied
+        return copied
+
     def state(self) -> dict[str, int | str]:
         """Return the state as a dict of integers and a name; it holds on every device.
 

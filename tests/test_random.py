@@ -4,6 +4,7 @@ The seeds are fixed, so no test can fail by chance; each would fail for a wrong 
 of 1e-3, which a right generator misses for one seed in a thousand.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -377,3 +378,12 @@ def test_bad_arguments_are_named_and_leave_the_stream_where_it_was(
 def test_a_seed_is_an_integer() -> None:
     with pytest.raises(TypeError, match="integer"):
         Generator(1.5)  # type: ignore[arg-type]
+
+
+def test_a_copy_goes_on_alone_from_the_same_place():
+    rng = Generator(5)
+    rng.uniform(3)
+    copied = copy.deepcopy(rng)
+    np.testing.assert_array_equal(copied.normal(4), rng.normal(4))
+    copied.uniform(10)
+    assert copied.state() != rng.state()

@@ -31,6 +31,9 @@ class GAN(nn.Module):
         latent: the dimension of z.
         loss: one of `minigen.losses.ADVERSARIAL`, or its name.
 
+    Raises:
+        ValueError: the loss has a gradient penalty, and the discriminator batch normalization.
+
     Example:
         >>> rng = Generator(0)
         >>> gan = mlp_gan(features=1, latent=2, width=8, rng=rng)
@@ -53,6 +56,13 @@ class GAN(nn.Module):
         self.discriminator = discriminator
         self.latent = latent
         self.adversarial_loss = adversarial(loss) if isinstance(loss, str) else loss
+        if self.adversarial_loss.penalty:
+            for name, part in discriminator.named_modules().items():
+                if isinstance(part, nn.BatchNorm):
+                    raise ValueError(
+                        f"GAN: the loss {self.adversarial_loss.name} penalizes the slope at each example on its own, but D's "
+                        f"{name} is a BatchNorm, by which one example's score depends on all others'; leave it out"
+                    )
 
     def sample(self, n: int, *, rng: Generator) -> Tensor:
         """Return n generated examples, (n, ...)."""

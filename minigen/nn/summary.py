@@ -7,7 +7,9 @@ from minigen.nn.module import Module, _observers
 
 
 def summary(module: Module, *inputs: Any) -> str:
-    """Run a module once and return a table with a line for every module called.
+    """Run a module once, in evaluation mode, and return a table with a line for every module called.
+
+    Evaluation moves no running statistics and draws no numbers, so the model stays as it was.
 
     Args:
         module: the model.
@@ -39,12 +41,15 @@ def summary(module: Module, *inputs: Any) -> str:
         shape = str(output.shape) if isinstance(output, Tensor) or hasattr(output, "shape") else type(output).__name__
         rows.append((names.get(id(called), "(outside)"), type(called).__name__, shape, f"{own:,}"))
 
+    modes = [(part, part.training) for part in module.named_modules().values()]
     _observers.append(observe)
     try:
         with no_grad():
-            module(*inputs)
+            module.eval()(*inputs)
     finally:
         _observers.remove(observe)
+        for part, mode in modes:
+            part.training = mode
     rows.append(("total", "", "", f"{sum(parameter.size for parameter in module.parameters()):,}"))
     widths = [max(len(row[i]) for row in rows) + 2 for i in range(4)]
     return "\n".join(

@@ -101,6 +101,19 @@ def test_discriminate_gives_a_probability_where_the_loss_has_one():
         np.testing.assert_array_equal(gan.discriminate(x), expected)
 
 
+def test_a_critic_with_a_gradient_penalty_may_not_hold_batch_normalization():
+    rng = Generator(0)
+    generator = nn.Sequential(nn.Linear(3, 8, rng=rng), nn.BatchNorm(8), nn.Linear(8, 2, rng=rng))
+    critic = nn.Sequential(
+        nn.Linear(2, 8, rng=rng), nn.Sequential(nn.BatchNorm(8), nn.ReLU()), nn.Linear(8, 1, rng=rng)
+    )
+    for loss in ("wasserstein-gp", replace(adversarial("nonsaturating"), penalty=1.0)):
+        with pytest.raises(ValueError, match=r"each example on its own.* layers\.1\.layers\.0 is a BatchNorm"):
+            GAN(generator, critic, latent=3, loss=loss)
+    GAN(generator, critic, latent=3, loss="wasserstein")  # no penalty
+    GAN(generator, nn.Linear(2, 1, rng=rng), latent=3, loss="wasserstein-gp")  # in the generator it does no harm
+
+
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="adversarial loss 'hinge' is unknown"):
         small_gan("hinge")

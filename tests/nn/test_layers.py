@@ -121,9 +121,9 @@ def test_an_activation_is_its_operation(layer, op, device):
 
 
 def test_every_activation_is_covered():
-    covered = {type(layer) for layer, _ in ACTIVATIONS} | {nn.Linear, nn.Sequential, nn.Module}
+    covered = {type(layer) for layer, _ in ACTIVATIONS} | {nn.Linear, nn.Sequential}
     layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)}
-    assert layers == covered
+    assert {kind for kind in layers if kind.__module__ == nn.Linear.__module__} == covered
 
 
 def test_an_unknown_form_of_gelu_is_refused():

@@ -295,6 +295,17 @@ def test_summary_of_nested_modules():
     ]
 
 
+def test_summary_leaves_the_model_as_it_was():
+    rng = Generator(0)
+    norm, dropout = nn.BatchNorm(2), nn.Dropout(p=0.5, rng=rng)
+    net = nn.Sequential(norm, dropout, nn.Linear(2, 1, rng=Generator(1)).eval())
+    before = rng.state()
+    nn.summary(net, np.ones((1, 2), "float32"))
+    assert rng.state() == before
+    np.testing.assert_array_equal(norm.running_mean.data, 0.0)
+    assert [part.training for part in (net, norm, dropout, net[2])] == [True, True, True, False]
+
+
 def test_summary_counts_a_shared_module_once_in_the_total():
     layer = nn.Linear(2, 2, rng=Generator(0))
     table = rows(nn.Sequential(layer, layer), X)

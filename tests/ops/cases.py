@@ -15,6 +15,8 @@ import scipy.special
 import minigen as mg
 from minigen.backend import device_of, to_device
 from minigen.engine import Primitive, sum_to
+from minigen.kernels.convolution.geometry import Geometry
+from minigen.ops.conv import convolve, convolve_transposed, convolve_weight
 from minigen.ops.elementwise import (
     elu_backward,
     erf_backward,
@@ -28,6 +30,8 @@ from minigen.ops.elementwise import (
 )
 from minigen.ops.index import ARRAY, index, put, take
 from minigen.ops.linalg import einstein_sum, matrix_product
+from minigen.ops.norm import moments, normalize_backward, normalize_by
+from minigen.ops.pool import Windows, window_max, window_pick, window_put, window_spread, window_sum
 from minigen.ops.shape import join
 
 
@@ -71,7 +75,7 @@ class Case:
 
     def on(self, device: str) -> "Case":
         """The same call with its arrays on another device."""
-        keywords = {name: moved(value, device) for name, value in self.keywords.items()}
+        keywords = {n: value if n == "mask" else moved(value, device) for n, value in self.keywords.items()}
         if self.function is mg.ops.to_device:
             keywords["source"] = device
         return replace(self, arguments=moved(self.arguments, device), keywords=keywords)
@@ -454,3 +458,468 @@ summed("...ij,jk->...ik", normal(2, 2, 3), normal(3, 2))
 summed("...i,...i", normal(2, 1, 3), normal(4, 3))
 summed("i,j->ij", normal(2), normal(0))
 summed("ij,ij->", normal(2, 3), normal(2, 3))
+
+# -- windows in images: pooling, upsampling, pixel shuffling
+
+
+def seen_by_windows(x: np.ndarray, size: Any, stride: Any, padding: Any, fill: float) -> np.ndarray:
+    """What every window sees, (N, H', W', C, K_H, K_W), with a number outside the image; settings are pairs or numbers."""
+    (height, width), (down, right), (above, left) = (
+        (n, n) if isinstance(n, int) else n for n in (size, stride, padding)
+    )
+    padded = np.pad(x, ((0, 0), (above, above), (left, left), (0, 0)), constant_values=fill)
+    return np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))[:, ::down, ::right]
+
+
+def max_pooled(x: np.ndarray, kernel_size: Any, stride: Any = None, padding: Any = 0) -> np.ndarray:
+    return seen_by_windows(x, kernel_size, stride or kernel_size, padding, -np.inf).max((-2, -1))
+
+
+def avg_pooled(
+    x: np.ndarray, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
+) -> np.ndarray:
+    outside = 0.0 if count_include_pad else np.nan
+    return np.nanmean(seen_by_windows(x, kernel_size, stride or kernel_size, padding, outside), (-2, -1))
+
+
+side_by_side = {"kernel_size": 2}
+overlapping = {"kernel_size": 3, "stride": 2, "padding": 1}
+oblong = {"kernel_size": (1, 3), "stride": (2, 1), "padding": (0, 1)}
+apart = {"kernel_size": 1, "stride": 2}
+for settings in (side_by_side, overlapping, oblong, apart):
+    label = ",".join(f"{name}={value}" for name, value in settings.items()).replace(" ", "")
+    case(mg.max_pool2d, distinct(2, 5, 4, 2), label=label, expected=max_pooled, **settings)
+    case(mg.avg_pool2d, normal(2, 5, 4, 2), label=label, expected=avg_pooled, **settings)
+case(mg.max_pool2d, distinct(0, 4, 4, 1), label="no images", expected=max_pooled, **side_by_side)
+case(
+    mg.avg_pool2d,
+    normal(2, 4, 5, 2),
+    label="count_include_pad=False",
+    count_include_pad=False,
+    expected=avg_pooled,
+    **overlapping,
+)
+
+
+def added_by_windows(y: np.ndarray, windows: Windows, weights: Any, length: int) -> np.ndarray:
+    """One value after the other, `weights` a sequence or an array (K, *y.shape)."""
+    y = np.moveaxis(y, windows.axis, 0)
+    out = np.zeros((length, *y.shape[1:]))
+    for o, k in np.ndindex(len(y), windows.size):
+        i = windows.stride * o + k - windows.padding
+        if 0 <= i < length:
+            out[i] += y[o] * (weights[k] if isinstance(weights, tuple) else np.moveaxis(weights[k], windows.axis, 0)[o])
+    return np.moveaxis(out, 0, windows.axis)
+
+
+def along(windows: Windows, x: np.ndarray, fill: float = 0.0) -> np.ndarray:
+    """What every window along one axis sees, (N, H', W', C, K)."""
+    pairs = [(n, other) if windows.axis == 1 else (other, n) for n, other in zip(
+        (windows.size, windows.stride, windows.padding), (1, 1, 0), strict=True)]  # fmt: skip
+    return seen_by_windows(x, *pairs, fill).reshape(*windows.output_shape(x.shape), windows.size)
+
+
+for windows in (Windows(1, 2, 2, 0), Windows(2, 3, 2, 1), Windows(2, 1, 2, 0), Windows(1, 4, 3, 2)):
+    weights = (1.0, 0.5, -2.0, 0.25)[: windows.size]
+    x = distinct(2, 5, 6, 2)
+    length, y = x.shape[windows.axis], normal(*windows.output_shape(x.shape))
+    choice = np.argmax(along(windows, x, -np.inf), -1)
+    label = f"{windows.axis},{windows.size},{windows.stride},{windows.padding}"
+    case(
+        window_sum,
+        x,
+        windows=windows,
+        weights=weights,
+        label=label,
+        expected=lambda x, windows, weights: along(windows, x) @ np.array(weights),
+    )
+    case(window_spread, y, windows=windows, weights=weights, length=length, label=label, expected=added_by_windows)
+    case(window_max, x, windows=windows, label=label, expected=lambda x, windows: along(windows, x, -np.inf).max(-1))
+    case(
+        window_put,
+        y,
+        choice,
+        windows=windows,
+        length=length,
+        label=label,
+        expected=lambda y, choice, windows, length: added_by_windows(
+            y, windows, np.stack([choice == k for k in range(windows.size)]), length
+        ),
+    )
+    case(
+        window_pick,
+        normal(*x.shape),
+        choice,
+        windows=windows,
+        label=label,
+        expected=lambda x, choice, windows: np.take_along_axis(along(windows, x), choice[..., None], -1)[..., 0],
+    )
+
+
+def upsampled(x: np.ndarray, factor: int, mode: str = "nearest") -> np.ndarray:
+    if mode == "nearest":
+        return x.repeat(factor, 1).repeat(factor, 2)
+    for axis in (1, 2):  # the middle of output o, in units of pixels whose middles are whole numbers
+        at = np.clip((np.arange(factor * x.shape[axis]) + 0.5) / factor - 0.5, 0, x.shape[axis] - 1)
+        left = np.floor(at).astype(int)
+        right = np.minimum(left + 1, x.shape[axis] - 1)
+        share = (at - left).reshape(-1, *(1 for _ in x.shape[axis + 1 :]))
+        x = (1 - share) * x.take(left, axis) + share * x.take(right, axis)
+    return x
+
+
+for factor in (1, 2, 3):
+    for mode in ("nearest", "bilinear"):
+        label = f"factor={factor},{mode}"
+        case(mg.upsample2d, normal(2, 2, 3, 2), factor=factor, mode=mode, label=label, expected=upsampled)
+case(mg.upsample2d, normal(1, 1, 1, 1), factor=4, mode="bilinear", label="one pixel", expected=upsampled)
+
+
+def shuffled(x: np.ndarray, factor: int) -> np.ndarray:
+    """Shi et al. 2016, equation 4, with PyTorch's order of the channels, pixel by pixel."""
+    n, height, width, channels = x.shape
+    out = np.zeros((n, factor * height, factor * width, channels // factor**2))
+    for row, column, c in np.ndindex(*out.shape[1:]):
+        place = c * factor**2 + factor * (row % factor) + column % factor
+        out[:, row, column, c] = x[:, row // factor, column // factor, place]
+    return out
+
+
+def unshuffled(x: np.ndarray, factor: int) -> np.ndarray:
+    places = shuffled(
+        np.arange(x[0].size, dtype=float).reshape(1, x.shape[1] // factor, x.shape[2] // factor, -1), factor
+    )
+    order = np.argsort(places.ravel())
+    return x.reshape(len(x), -1)[:, order].reshape(len(x), x.shape[1] // factor, x.shape[2] // factor, -1)
+
+
+case(mg.pixel_shuffle, normal(2, 2, 3, 8), factor=2, expected=shuffled)
+case(mg.pixel_shuffle, normal(1, 2, 1, 9), factor=3, expected=shuffled, label="one channel")
+case(mg.pixel_unshuffle, normal(2, 4, 6, 2), factor=2, expected=unshuffled)
+
+# -- normalization
+
+
+def normalized(x: np.ndarray, weight: Any = None, bias: Any = None, *, axes: Any, epsilon: float = 1e-5) -> np.ndarray:
+    normal = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
+    return normal * (1.0 if weight is None else weight) + (0.0 if bias is None else bias)
+
+
+def normalized_backward(g: np.ndarray, x: np.ndarray, *, axes: tuple[int, ...], epsilon: float) -> np.ndarray:
+    """The product with the matrix of derivatives, group by group."""
+    g, normal = (np.moveaxis(a, axes, range(len(axes))) for a in (g, normalized(x, axes=axes, epsilon=epsilon)))
+    scale = 1 / np.sqrt(x.var(axes) + epsilon)
+    n = math.prod(g.shape[: len(axes)])
+    out = np.zeros((n, *scale.shape))
+    for group in np.ndindex(scale.shape):
+        u = normal.reshape(out.shape)[:, *group]
+        out[:, *group] = scale[group] * (np.eye(n) - 1 / n - np.outer(u, u) / n) @ g.reshape(out.shape)[:, *group]
+    return np.moveaxis(out.reshape(g.shape), range(len(axes)), axes)
+
+
+def with_moments(primitive: Callable[..., Any]) -> Callable[..., Any]:
+    """A primitive that is given the moments of its argument x, as a function without them."""
+    place = primitive.arguments.index("x")
+
+    def complete(*arrays: Any, axes: tuple[int, ...], epsilon: float) -> Any:
+        return primitive(*arrays, *moments(arrays[place], axes=axes), axes=axes, epsilon=epsilon)
+
+    complete.__name__ = primitive.name
+    return complete
+
+
+for axes, shape in (((0,), (5, 3)), ((0, 1, 2), (2, 2, 3, 2)), ((1, 2), (2, 2, 3, 2)), ((-1,), (3, 4))):
+    label = f"axes={axes}".replace(" ", "")
+    keywords = {"axes": axes, "epsilon": 1e-3}
+    case(
+        mg.normalize, normal(*shape), normal(shape[-1]), normal(shape[-1]), label=label, expected=normalized, **keywords
+    )
+    case(
+        with_moments(normalize_by),
+        normal(*shape),
+        normal(shape[-1]),
+        normal(shape[-1]),
+        label=label,
+        expected=normalized,
+        **keywords,
+    )
+    case(
+        with_moments(normalize_backward),
+        normal(*shape),
+        normal(*shape),
+        label=label,
+        expected=normalized_backward,
+        **keywords,
+    )
+case(mg.normalize, normal(4, 3), axes=(0,), label="no weight, no bias", expected=normalized)
+
+# -- convolution
+
+
+def both(setting: Any) -> tuple[Any, Any]:
+    return setting if isinstance(setting, tuple) else (setting, setting)
+
+
+def sides(padding: Any, size: Any, kernel: Any, stride: Any, dilation: Any) -> list[tuple[int, int]]:
+    if padding == "same":
+        totals = [
+            max(0, (math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n)
+            for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+        ]
+        return [(total // 2, total - total // 2) for total in totals]
+    return [both(side) for side in both(padding)]
+
+
+def meetings(size: Any, out: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> list[tuple[int, ...]]:
+    """All (row of the image, row of the output, row of the kernel, and the same of columns) that meet."""
+    lines = []
+    for n, p, k, s, (t, _), d in zip(size, out, kernel, stride, padding, dilation, strict=True):
+        lines.append([(s * a + d * i - t, a, i) for a in range(p) for i in range(k) if 0 <= s * a + d * i - t < n])
+    return [(h, p, i, w, q, j) for h, p, i in lines[0] for w, q, j in lines[1]]
+
+
+def trilinear(
+    size: Any, out: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int, c: int, k: int, live: Any
+) -> Any:
+    """The tensor A of sum A[h, w, c, p, q, k, weight index] x y weight, as a dense array: the definition of all three."""
+    form = np.zeros((*size, c * groups, *out, k * groups, *kernel, c, k * groups))
+    for h, p, i, w, q, j in meetings(size, out, kernel, stride, padding, dilation):
+        for g in range(groups):
+            for a, b in np.ndindex(c, k):
+                form[h, w, g * c + a, p, q, g * k + b, i, j, a, g * k + b] += live[i, j]
+    return form
+
+
+FORMS = {"convolve": "hwcpqkijal,nhwc,ijal->npqk", "convolve_transposed": "hwcpqkijal,npqk,ijal->nhwc",
+         "convolve_weight": "hwcpqkijal,nhwc,npqk->ijal"}  # fmt: skip
+
+
+def convolution_by_definition(name: str) -> Callable[..., Any]:
+    def expected(a: np.ndarray, b: np.ndarray, bias: Any = 0.0, *, geometry: Geometry) -> np.ndarray:
+        live = np.zeros(geometry.kernel)
+        for tap in geometry.taps:
+            live[tap] = 1
+        weight_shape = (*geometry.kernel, a.shape[3] // geometry.groups, b.shape[3])
+        if name != "convolve_weight":
+            weight_shape = b.shape
+        padding = [(t, 0) for t in geometry.padding]
+        form = trilinear(
+            geometry.size, geometry.out_size, geometry.kernel, geometry.stride, padding, geometry.dilation, geometry.groups,
+            weight_shape[2], weight_shape[3] // geometry.groups, live,
+        )  # fmt: skip
+        return np.einsum(FORMS[name], form, a, b) + bias
+
+    return expected
+
+
+GEOMETRIES = {
+    "3x3": Geometry((3, 4), (3, 4), (3, 3), (1, 1), (1, 1), (1, 1), 1, tuple(np.ndindex(3, 3))),
+    "masked": Geometry((3, 4), (3, 4), (3, 3), (1, 1), (1, 1), (1, 1), 1, ((0, 0), (0, 2), (1, 0))),
+    "strided": Geometry((5, 4), (2, 2), (3, 2), (2, 2), (0, 1), (1, 2), 1, tuple(np.ndindex(3, 2))),
+    "phases without taps": Geometry((4, 5), (1, 2), (2, 2), (2, 2), (0, 0), (2, 2), 1, tuple(np.ndindex(2, 2))),
+    "groups": Geometry((3, 3), (2, 2), (2, 2), (1, 1), (0, 0), (1, 1), 2, tuple(np.ndindex(2, 2))),
+    "no tap": Geometry((2, 2), (2, 2), (1, 1), (1, 1), (0, 0), (1, 1), 1, ()),
+}
+for label, shape in GEOMETRIES.items():
+    x, y, w = normal(2, *shape.size, 4), normal(2, *shape.out_size, 2), normal(*shape.kernel, 4 // shape.groups, 2)
+    for function, arrays in (
+        (convolve, (x, w, normal(2))),
+        (convolve, (x, w)),
+        (convolve_transposed, (y, w, normal(4))),
+        (convolve_transposed, (y, w)),
+        (convolve_weight, (x, y)),
+    ):
+        note = f"{label}{', bias' if len(arrays) == 3 else ''}"
+        case(function, *arrays, label=note, geometry=shape, expected=convolution_by_definition(function.name))
+
+
+def conv(
+    x: np.ndarray, weight: np.ndarray, bias: Any = 0.0, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    mask: Any = None,
+) -> np.ndarray:  # fmt: skip
+    """The convolution, pixel by pixel."""
+    stride, dilation = both(stride), both(dilation)
+    kernel = weight.shape[:2]
+    around = sides(padding, x.shape[1:3], kernel, stride, dilation)
+    if mask is not None:
+        weight = weight * (mask if mask.ndim == 4 else mask[:, :, None, None])
+    padded = np.pad(x, [(0, 0), *around, (0, 0)])
+    c, k = weight.shape[2], weight.shape[3] // groups
+    spans = [d * (n - 1) + 1 for d, n in zip(dilation, kernel, strict=True)]
+    size = [(n - span) // s + 1 for n, span, s in zip(padded.shape[1:3], spans, stride, strict=True)]
+    out = np.zeros((len(x), *size, groups * k))
+    for p, q, g in np.ndindex(*size, groups):
+        rows, columns = p * stride[0], q * stride[1]
+        seen = padded[:, rows : rows + spans[0] : dilation[0], columns : columns + spans[1] : dilation[1]]
+        block = slice(g * k, g * k + k)
+        out[:, p, q, block] = np.einsum("nijc,ijck->nk", seen[..., g * c : g * c + c], weight[..., block])
+    return out + bias
+
+
+def conv_transposed(
+    x: np.ndarray, weight: np.ndarray, bias: Any = 0.0, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, dilation: Any = 1,
+    groups: int = 1, mask: Any = None,
+) -> np.ndarray:  # fmt: skip
+    """The transposed convolution: each pixel adds the kernel, times its value, to the image."""
+    stride, dilation, more = both(stride), both(dilation), both(output_padding)
+    kernel = weight.shape[:2]
+    if mask is not None:
+        weight = weight * (mask if mask.ndim == 4 else mask[:, :, None, None])
+    reach = [s * (n - 1) + d * (k - 1) + 1 for s, n, d, k in zip(stride, x.shape[1:3], dilation, kernel, strict=True)]
+    if padding == "same":
+        size = [n * s for n, s in zip(x.shape[1:3], stride, strict=True)]
+        around = sides("same", size, kernel, stride, dilation)
+    else:
+        around = sides(padding, None, kernel, stride, dilation)
+        size = [r - t - b + m for r, (t, b), m in zip(reach, around, more, strict=True)]
+    c, k = weight.shape[2], weight.shape[3] // groups
+    spread = np.zeros((len(x), *(max(r, t + n) for r, (t, _), n in zip(reach, around, size, strict=True)), groups * c))
+    for p, q, i, j, g in np.ndindex(*x.shape[1:3], *kernel, groups):
+        place = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
+        block = slice(g * k, g * k + k)
+        spread[:, *place, g * c : g * c + c] += x[:, p, q, block] @ weight[i, j][:, block].T
+    (top, _), (left, _) = around
+    return spread[:, top : top + size[0], left : left + size[1]] + bias
+
+
+def lines(images: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of images as one of lines."""
+
+    def expected(x: np.ndarray, weight: np.ndarray, bias: Any = 0.0, **settings: Any) -> np.ndarray:
+        wide = {n: (1 if n in ("stride", "dilation") else 0, v) for n, v in settings.items() if n in LINES}
+        wide |= {n: v for n, v in settings.items() if n not in (*LINES, "mask", "padding")}
+        padding = settings.get("padding", 0)
+        wide["padding"] = padding if padding == "same" else (0, padding)
+        mask = settings.get("mask")
+        return images(x[:, None], weight[None], bias, mask=None if mask is None else mask[None], **wide)[:, 0]
+
+    return expected
+
+
+LINES = ("stride", "dilation", "output_padding")
+CHANNEL_MASK = rng.random((3, 3, 2, 4)) < 0.4
+CHANNEL_MASK[0, 1] = False
+TAP_MASK = np.array([[True, True, True], [True, False, False], [False, False, False]])
+
+case(mg.conv2d, normal(2, 4, 5, 2), normal(3, 2, 2, 3), normal(3), expected=conv, label="plain")
+case(
+    mg.conv2d,
+    normal(1, 5, 4, 2),
+    normal(3, 3, 2, 2),
+    expected=conv,
+    label="strided",
+    stride=(2, 1),
+    padding=(1, 2),
+    dilation=(1, 2),
+)
+case(
+    mg.conv2d, normal(1, 4, 5, 1), normal(2, 3, 1, 2), normal(2), expected=conv, label="sides", padding=((0, 1), (2, 0))
+)
+case(
+    mg.conv2d, normal(1, 5, 4, 2), normal(2, 3, 2, 2), normal(2), expected=conv, label="same", padding="same", stride=2
+)
+case(mg.conv2d, normal(1, 3, 3, 4), normal(2, 2, 2, 6), normal(6), expected=conv, label="groups", groups=2)
+case(
+    mg.conv2d, normal(1, 3, 3, 3), normal(2, 2, 1, 6), normal(6), expected=conv, label="depthwise", groups=3, padding=1
+)
+case(
+    mg.conv2d, normal(1, 3, 4, 2), normal(3, 3, 2, 4), expected=conv, label="taps masked", padding="same", mask=TAP_MASK
+)
+case(
+    mg.conv2d,
+    normal(1, 3, 3, 2),
+    normal(3, 3, 2, 4),
+    expected=conv,
+    label="channels masked",
+    padding=1,
+    mask=CHANNEL_MASK,
+)
+case(mg.conv2d, normal(0, 3, 3, 2), normal(3, 3, 2, 2), expected=conv, label="no image", padding=1)
+case(mg.conv2d, normal(1, 1, 1, 2), normal(5, 5, 2, 2), expected=conv, label="one pixel", padding=2)
+case(mg.conv_transpose2d, normal(2, 2, 3, 2), normal(3, 2, 3, 2), normal(3), expected=conv_transposed, label="plain")
+for more in ((0, 0), (1, 0), (0, 2), (1, 2)):
+    case(
+        mg.conv_transpose2d, normal(1, 2, 2, 2), normal(3, 3, 1, 2), normal(1), expected=conv_transposed, stride=(2, 3), padding=1,
+        output_padding=more, label=f"output_padding={more[0]},{more[1]}",
+    )  # fmt: skip
+case(
+    mg.conv_transpose2d,
+    normal(1, 3, 2, 2),
+    normal(4, 2, 2, 2),
+    expected=conv_transposed,
+    label="same",
+    padding="same",
+    stride=2,
+)
+case(
+    mg.conv_transpose2d,
+    normal(1, 2, 2, 2),
+    normal(2, 2, 2, 2),
+    expected=conv_transposed,
+    label="holes",
+    stride=2,
+    dilation=2,
+)
+case(
+    mg.conv_transpose2d,
+    normal(1, 2, 2, 4),
+    normal(2, 2, 3, 4),
+    normal(6),
+    expected=conv_transposed,
+    label="groups",
+    groups=2,
+)
+case(
+    mg.conv_transpose2d,
+    normal(1, 2, 2, 6),
+    normal(2, 2, 1, 6),
+    normal(3),
+    expected=conv_transposed,
+    label="depthwise",
+    groups=3,
+)
+case(
+    mg.conv_transpose2d,
+    normal(1, 3, 3, 4),
+    normal(3, 3, 2, 4),
+    expected=conv_transposed,
+    label="taps masked",
+    mask=TAP_MASK,
+)
+case(
+    mg.conv_transpose2d,
+    normal(1, 2, 2, 4),
+    normal(3, 3, 2, 4),
+    expected=conv_transposed,
+    label="channels masked",
+    mask=CHANNEL_MASK,
+)
+case(mg.conv1d, normal(2, 5, 2), normal(3, 2, 3), normal(3), expected=lines(conv), label="plain")
+case(
+    mg.conv1d,
+    normal(1, 6, 2),
+    normal(2, 1, 4),
+    expected=lines(conv),
+    label="settings",
+    stride=2,
+    padding=1,
+    dilation=2,
+    groups=2,
+)
+case(
+    mg.conv1d, normal(1, 4, 2), normal(3, 2, 2), expected=lines(conv), label="causal", padding=(2, 0), mask=TAP_MASK[1]
+)
+case(mg.conv_transpose1d, normal(2, 3, 3), normal(3, 2, 3), normal(2), expected=lines(conv_transposed), label="plain")
+case(
+    mg.conv_transpose1d, normal(1, 3, 4), normal(3, 1, 4), expected=lines(conv_transposed), label="settings", stride=2, padding=(1, 0),
+    output_padding=1, dilation=2, groups=2,
+)  # fmt: skip
+case(
+    mg.conv_transpose1d,
+    normal(1, 3, 2),
+    normal(4, 2, 2),
+    expected=lines(conv_transposed),
+    label="same",
+    padding="same",
+    stride=2,
+)

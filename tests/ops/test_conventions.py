@@ -5,6 +5,7 @@ import pytest
 
 import minigen as mg
 from minigen.ops.index import index
+from minigen.ops.norm import moments
 
 DTYPES = ["float32", "float64"]
 
@@ -120,6 +121,21 @@ def test_tied_extrema_share_the_gradient_equally(function, device):
     np.testing.assert_allclose(slope(function, tied, device=device), [1 / 3, 0.0, 1 / 3, 1 / 3])
     rows = sign * np.array([[2.0, 2.0], [1.0, 3.0]])
     np.testing.assert_allclose(slope(lambda x: function(x, axis=1), rows), [[0.5, 0.5], [0.0, 1.0]])
+
+
+def test_the_first_of_equals_in_a_window_gets_the_gradient(device):
+    image = np.array([[0.0, 7.0, 1.0, 1.0], [7.0, 7.0, 1.0, 1.0]])
+    first = [[0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]  # row by row
+    for dtype in DTYPES:
+        g = slope(lambda x: mg.max_pool2d(x, kernel_size=2), image.reshape(1, 2, 4, 1), dtype, device)
+        np.testing.assert_array_equal(g[0, :, :, 0], first)
+
+
+def test_an_edge_is_never_the_largest_in_a_window(device):
+    image = np.full((1, 2, 2, 1), -5.0)
+    pooled = lambda x: mg.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+    np.testing.assert_array_equal(pooled(image), [[[[-5.0]]]])
+    np.testing.assert_array_equal(slope(pooled, image, device=device)[0, :, :, 0], [[1.0, 0.0], [0.0, 0.0]])
 
 
 @pytest.mark.parametrize("keywords", [{"low": -1.0, "high": 1.0}, {"low": -1.0}, {"high": 1.0}], ids=str)
@@ -246,6 +262,27 @@ def test_a_single_number_may_be_reduced_over_axis_0_as_in_numpy(name):
     reduce, x = getattr(mg, name), np.array(2.0)
     assert reduce(x, axis=0) == reduce(x)
     assert slope(lambda x: reduce(x, axis=-1), x) == slope(reduce, x)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,)])
+def test_equal_values_normalize_to_zero_with_finite_gradients(axes, device):
+    same = np.full((3, 3), 7.0)
+    for dtype in DTYPES:
+        normalize = lambda x: mg.normalize(x, axes=axes)
+        np.testing.assert_array_equal(normalize(same.astype(dtype)), np.zeros((3, 3)))
+        assert np.isfinite(slope(normalize, same, dtype, device)).all()
+        assert np.isfinite(curvature(normalize, same, dtype, device)).all()
+
+
+def test_a_mean_that_dwarfs_the_deviation_leaves_the_variance_right():
+    """Around 10,000 a float32 is 0.001 from the next, so a mean may be off by half of that, and the variance by far less."""
+    x = (1e4 + np.random.default_rng(0).standard_normal((50_000, 4))).astype("float32")
+    mean, variance = moments(x, axes=(0,))
+    np.testing.assert_allclose(mean[0], x.mean(0, dtype="float64"), atol=0.0005, rtol=0)
+    np.testing.assert_allclose(variance[0], x.var(0, dtype="float64"), rtol=1e-5)
+    y = mg.normalize(x, axes=(0,))
+    np.testing.assert_allclose(y.mean(0, dtype="float64"), 0.0, atol=0.0006)
+    np.testing.assert_allclose(y.var(0, dtype="float64"), 1.0, rtol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------------ indexing

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minigen as mg
+from minigen import kernels
 from minigen.ops.index import index
 
 
@@ -46,6 +47,101 @@ BAD_CALLS = {
         lambda: mg.linear(x, leaf(3, 4), leaf(3)),
         ValueError,
         r"linear: bias \(out,\) = \(3,\) does not fit weight \(in, out\) = \(3, 4\)",
+    ),
+    "conv2d channels": (
+        lambda: mg.conv2d(leaf(8, 32, 32, 3), leaf(5, 5, 4, 16)),
+        ValueError,
+        r"conv2d: x has 3 channels, \(N, H, W, C\) = \(8, 32, 32, 3\), but weight \(kh, kw, C_in/G, C_out\) = \(5, 5, 4, 16\) expects 4",
+    ),
+    "conv2d axes": (
+        lambda: mg.conv2d(x, w),
+        ValueError,
+        r"conv2d: x has shape \(2, 3\) and weight \(2, 4\); expected \(N, H, W, C_in\)",
+    ),
+    "conv2d integers": (
+        lambda: mg.conv2d(np.ones((1, 2, 2, 1), int), leaf(1, 1, 1, 1)),
+        TypeError,
+        r"conv2d: x is int64 and weight float64; expected floating-point numbers",
+    ),
+    "conv2d stride": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1), stride=0),
+        ValueError,
+        r"conv2d: stride is 0, expected a whole number of at least 1, or two of them",
+    ),
+    "conv2d padding": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1), padding="full"),
+        ValueError,
+        r"conv2d: padding is 'full', expected \"same\"",
+    ),
+    "conv2d negative padding": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1), padding=((0, -1), (0, 0))),
+        ValueError,
+        r"conv2d: padding is \(0, -1\), expected a whole number of at least 0",
+    ),
+    "conv2d size": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(3, 3, 1, 1), dilation=2),
+        ValueError,
+        r"conv2d: the image \(H, W\) = \(3, 3\) .* is smaller than the kernel \(kh, kw\) = \(3, 3\) .*covers \(5, 5\)",
+    ),
+    "conv2d groups": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 2), leaf(2, 2, 1, 3), groups=2),
+        ValueError,
+        r"conv2d: groups is 2, expected a whole number that divides the 3 channels of the last axis of weight",
+    ),
+    "conv2d group channels": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 5), leaf(2, 2, 1, 4), groups=2),
+        ValueError,
+        r"conv2d: x has 5 channels.*expects 2 in 2 groups",
+    ),
+    "conv2d bias": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 4), leaf(1, 4)),
+        ValueError,
+        r"conv2d: bias has shape \(1, 4\), expected \(C_out,\) = \(4,\)",
+    ),
+    "conv2d mask": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 4), mask=np.ones((3, 3), bool)),
+        ValueError,
+        r"conv2d: mask has shape \(3, 3\) and dtype bool; expected bool, and \(kh, kw\) = \(2, 2\) or the shape of weight, \(2, 2, 1, 4\)",
+    ),
+    "conv2d mask dtype": (
+        lambda: mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 4), mask=np.ones((2, 2))),
+        ValueError,
+        r"conv2d: mask has shape \(2, 2\) and dtype float64; expected bool",
+    ),
+    "conv_transpose2d channels": (
+        lambda: mg.conv_transpose2d(leaf(1, 3, 3, 2), leaf(2, 2, 2, 4)),
+        ValueError,
+        r"conv_transpose2d: x has 2 channels.*weight \(kh, kw, C_out/G, C_in\) = \(2, 2, 2, 4\) expects 4",
+    ),
+    "conv_transpose2d output_padding": (
+        lambda: mg.conv_transpose2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1), stride=2, output_padding=2),
+        ValueError,
+        r"conv_transpose2d: output_padding is 2, expected less than the stride, \(2, 2\)",
+    ),
+    "conv_transpose2d same": (
+        lambda: mg.conv_transpose2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1), stride=2, padding="same", output_padding=1),
+        ValueError,
+        r'conv_transpose2d: output_padding is 1, but with padding "same" the size is known',
+    ),
+    "conv_transpose2d size": (
+        lambda: mg.conv_transpose2d(leaf(1, 1, 1, 1), leaf(2, 2, 1, 1), padding=1),
+        ValueError,
+        r"conv_transpose2d: an image \(H, W\) = \(1, 1\) gives the size \(0, 0\)",
+    ),
+    "conv1d axes": (
+        lambda: mg.conv1d(x, w),
+        ValueError,
+        r"conv1d: x has shape \(2, 3\) and weight \(2, 4\); expected three axes",
+    ),
+    "conv1d channels": (
+        lambda: mg.conv1d(leaf(1, 5, 2), leaf(3, 1, 4)),
+        ValueError,
+        r"conv2d: x has 2 channels",
+    ),
+    "conv_transpose1d padding": (
+        lambda: mg.conv_transpose1d(leaf(1, 5, 2), leaf(3, 1, 2), padding=(1, 2, 3)),
+        ValueError,
+        r"conv_transpose1d: padding is \(1, 2, 3\)",
     ),
     "reshape": (
         lambda: x.reshape(4, 2),
@@ -254,6 +350,64 @@ BAD_CALLS = {
     "einsum output": (lambda: mg.einsum("ij->ik", x), ValueError, "einstein_sum: .*'?k'?"),
     "einsum output twice": (lambda: mg.einsum("ij->ii", x), ValueError, "einstein_sum: .*multiple times"),
     "einsum ellipsis": (lambda: mg.einsum("...j->j", x), ValueError, r"einsum: .*'\.\.\.j->j'"),
+    # images
+    "max_pool2d axes": (
+        lambda: mg.max_pool2d(x, kernel_size=2),
+        ValueError,
+        r"max_pool2d: x has shape \(2, 3\); expected images \(N, H, W, C\)",
+    ),
+    "max_pool2d of small images": (
+        lambda: mg.max_pool2d(leaf(1, 2, 4, 1), kernel_size=3),
+        ValueError,
+        r"max_pool2d: no window of kernel_size 3 fits into x, \(N, H, W, C\) = \(1, 2, 4, 1\), with padding 0",
+    ),
+    "avg_pool2d kernel_size": (
+        lambda: mg.avg_pool2d(leaf(1, 4, 4, 1), kernel_size=(2, 0)),
+        ValueError,
+        r"avg_pool2d: kernel_size is \(2, 0\); expected a whole number from 1 on, or a pair of them",
+    ),
+    "avg_pool2d stride": (
+        lambda: mg.avg_pool2d(leaf(1, 4, 4, 1), kernel_size=2, stride=0.5),
+        ValueError,
+        r"avg_pool2d: stride is 0\.5; expected a whole number from 1 on",
+    ),
+    "max_pool2d padding": (
+        lambda: mg.max_pool2d(leaf(1, 4, 4, 1), kernel_size=3, padding=(1, 2)),
+        ValueError,
+        r"max_pool2d: padding \(1, 2\) is more than half of kernel_size 3",
+    ),
+    "upsample2d mode": (
+        lambda: mg.upsample2d(leaf(1, 2, 2, 1), factor=2, mode="cubic"),
+        ValueError,
+        "upsample2d: mode 'cubic' is unknown; it is 'nearest' or 'bilinear'",
+    ),
+    "upsample2d factor": (
+        lambda: mg.upsample2d(leaf(1, 2, 2, 1), factor=1.5),
+        ValueError,
+        r"upsample2d: factor is 1\.5; expected a whole number from 1 on",
+    ),
+    "pixel_shuffle": (
+        lambda: mg.pixel_shuffle(leaf(1, 2, 2, 6), factor=2),
+        ValueError,
+        r"pixel_shuffle: the 6 channels of x \(1, 2, 2, 6\) do not divide into blocks of 2 x 2",
+    ),
+    "pixel_unshuffle": (
+        lambda: mg.pixel_unshuffle(leaf(1, 4, 3, 1), factor=2),
+        ValueError,
+        r"pixel_unshuffle: x, \(N, H, W, C\) = \(1, 4, 3, 1\), does not divide into blocks of 2 x 2",
+    ),
+    "normalize axes": (
+        lambda: mg.normalize(x, axes=(2,)),
+        ValueError,
+        r"normalize: axis \(2,\) must name distinct axes from -2 to 1",
+    ),
+    "normalize weight": (
+        lambda: mg.normalize(x, leaf(2), axes=(0,)),
+        ValueError,
+        r"normalize_by: .*x \(2, 3\) float64, weight \(2,\) float64",
+    ),
+    "list to normalize": (lambda: mg.normalize([1.0], axes=(0,)), TypeError, "normalize: .*list"),
+    "list to max_pool2d": (lambda: mg.max_pool2d([1.0], kernel_size=2), TypeError, "max_pool2d: .*list"),
     # devices
     "unknown device": (lambda: x.to("cuda"), ValueError, "device 'cuda' is unknown; the devices are 'cpu' and 'gpu'"),
     "unknown device at creation": (lambda: mg.zeros(2, device="tpu"), ValueError, "device 'tpu' is unknown"),
@@ -285,3 +439,19 @@ def test_an_error_of_numpy_stays_visible_as_the_cause():
 def test_index_of_a_list_of_floats_is_refused():
     with pytest.raises(TypeError, match="index: float64 is no index"):
         index(np.ones(3), [0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "kind", [MemoryError, type("OutOfMemoryError", (MemoryError,), {"__init__": lambda self, size, total, limit: None})]
+)
+def test_exhausted_memory_names_the_operation_the_shapes_and_a_way_out(kind, monkeypatch):
+    def exhausted(*arrays, **settings):
+        error = kind(*(() if kind is MemoryError else (1, 2, 3)))
+        error.args = ("Out of memory allocating 4,096 bytes",)
+        raise error
+
+    monkeypatch.setattr(kernels, "convolve", exhausted)
+    with pytest.raises(
+        MemoryError, match=r"convolve: Out of memory .*; got x \(1, 3, 3, 1\) float64.*; a smaller batch needs less"
+    ):
+        mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1))

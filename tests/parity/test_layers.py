@@ -93,6 +93,70 @@ def test_sequential():
     assert_alike(ours, copied(ours, theirs), np.random.default_rng(1).normal(size=(10, 3)))
 
 
+# ----------------------------------------------------------------------------------------------------------------- images
+
+
+class ChannelsLast(torch.nn.Module):
+    """PyTorch's layer of images (N, C, H, W) as one of images (N, H, W, C)."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+IMAGE_LAYERS = {
+    "max pooling": (nn.MaxPool2d(2), torch.nn.MaxPool2d(2)),
+    "max pooling, overlapping": (nn.MaxPool2d(3, stride=2, padding=1), torch.nn.MaxPool2d(3, 2, 1)),
+    "average pooling": (nn.AvgPool2d((2, 3)), torch.nn.AvgPool2d((2, 3))),
+    "average pooling, padded": (nn.AvgPool2d(3, stride=1, padding=1), torch.nn.AvgPool2d(3, 1, 1)),
+    "average pooling of pixels alone": (
+        nn.AvgPool2d(4, stride=3, padding=(2, 1), count_include_pad=False),
+        torch.nn.AvgPool2d(4, 3, (2, 1), count_include_pad=False),
+    ),
+    "nearest": (nn.Upsample2d(3), torch.nn.Upsample(scale_factor=3)),
+    "bilinear": (nn.Upsample2d(2, mode="bilinear"), torch.nn.Upsample(scale_factor=2, mode="bilinear")),
+    "bilinear, odd factor": (nn.Upsample2d(5, mode="bilinear"), torch.nn.Upsample(scale_factor=5, mode="bilinear")),
+    "pixel shuffle": (nn.PixelShuffle(2), torch.nn.PixelShuffle(2)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGE_LAYERS)
+@pytest.mark.parametrize("values", ["normal", "tied"])
+def test_layers_of_images(name, values):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 6, 7, 8)) if values == "normal" else rng.integers(0, 2, (2, 6, 7, 8)).astype(float)
+    ours, theirs = IMAGE_LAYERS[name]
+    assert_alike(ours, ChannelsLast(theirs), x)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3, 3)])
+def test_batch_normalization(affine, shape):
+    """Outputs, gradients and running statistics, over batches in training and one in evaluation."""
+    rng = np.random.default_rng(0)
+    ours = to_double(nn.BatchNorm(3, momentum=0.2, epsilon=1e-3, affine=affine))
+    for buffer in ours.named_buffers().values():
+        buffer.data = buffer.data.astype(np.float64)
+    kind = torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d
+    layer = kind(3, momentum=0.2, eps=1e-3, affine=affine, dtype=torch.float64)
+    theirs = layer if len(shape) == 2 else ChannelsLast(layer)
+    if affine:
+        ours.weight.assign(rng.normal(size=3))
+        ours.bias.assign(rng.normal(size=3))
+        copied(ours, theirs)
+    for mode in (True, True, False):
+        ours.train(mode)
+        theirs.train(mode)
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            p.grad = q.grad = None
+        assert_alike(ours, theirs, rng.normal(2.0, 3.0, shape), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(ours.running_mean.data, layer.running_mean.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(ours.running_var.data, layer.running_var.numpy(), rtol=1e-12)
+
+
 # ------------------------------------------------------------------------------------------------------- initial weights
 
 

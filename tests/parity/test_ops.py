@@ -1,5 +1,7 @@
 """Values and gradients of both orders, against PyTorch, for every case of every differentiable operation."""
 
+import functools
+
 import numpy as np
 import pytest
 from ops.cases import CASES, Case, is_float
@@ -19,6 +21,15 @@ def derivative(function):
     def backward(g, x, **keywords):
         (slope,) = torch.autograd.grad(function(x, **keywords).sum(), x, create_graph=True)
         return g * slope
+
+    return backward
+
+
+def derivative_for(function):
+    """(g, x) -> the gradient of g.function(x), by PyTorch's own differentiation."""
+
+    def backward(g, x, **keywords):
+        return torch.autograd.grad(function(x, **keywords), x, g, create_graph=True)[0]
 
     return backward
 
@@ -108,13 +119,181 @@ def linear(x, weight, bias=None):
     return F.linear(x, weight.T, bias)
 
 
+def pooling(function):
+    """A function of images (N, C, H, W) as one of (N, H, W, C)."""
+    return lambda x, **keywords: function(x.permute(0, 3, 1, 2), **keywords).permute(0, 2, 3, 1)
+
+
+def upsample(x, factor, mode):
+    options = {"align_corners": False} if mode == "bilinear" else {}
+    return F.interpolate(x, scale_factor=factor, mode=mode, **options)
+
+
+def seen(x, windows, fill):
+    """What every window along an axis sees, (..., K), the axis last but one."""
+    padded = F.pad(x.movedim(windows.axis, -1), (windows.padding, windows.padding), value=fill)
+    return padded.unfold(-1, windows.size, windows.stride)
+
+
+def window_sum(x, windows, weights):
+    return (seen(x, windows, 0.0) @ torch.tensor(weights, dtype=x.dtype)).movedim(-1, windows.axis)
+
+
+def window_max(x, windows):
+    return seen(x, windows, -float("inf")).amax(-1).movedim(-1, windows.axis)
+
+
+def window_pick(x, choice, windows):
+    picked = torch.gather(seen(x, windows, 0.0), -1, choice.movedim(windows.axis, -1)[..., None])
+    return picked[..., 0].movedim(-1, windows.axis)
+
+
+def normalize(x, weight=None, bias=None, *, axes, epsilon=1e-5):
+    """F.batch_norm after the groups' axes have been put first and their values into one."""
+    axes = tuple(axis % x.ndim for axis in axes)
+    order = (*axes, *(axis for axis in range(x.ndim) if axis not in axes))
+    rows = x.permute(order)
+    flat = F.batch_norm(rows.reshape(int(np.prod(rows.shape[: len(axes)])), -1), None, None, training=True, eps=epsilon)
+    out = flat.reshape(rows.shape).permute(tuple(np.argsort(order)))
+    return out if weight is None else out * weight + bias
+
+
+def standardized(x, axes, epsilon):
+    """In single steps, since the third derivatives of F.batch_norm do not agree with finite differences."""
+    deviation = x - x.mean(axes, keepdim=True)
+    return deviation / torch.sqrt((deviation**2).mean(axes, keepdim=True) + epsilon)
+
+
+def adjoint(function):
+    """The transpose of a linear function of images, as a function of (y, ..., length) with the length of the images along the axis."""
+
+    def transposed(y, *constants, windows, length, **keywords):
+        shape = [length if axis == windows.axis else n for axis, n in enumerate(y.shape)]
+        x = torch.zeros(shape, dtype=y.dtype, requires_grad=True)
+        return torch.autograd.grad(function(x, *constants, windows=windows, **keywords), x, y, create_graph=True)[0]
+
+    return transposed
+
+
+# -- convolution
+
+
+def channels_first(x):
+    return x.movedim(-1, 1)
+
+
+def channels_last(x):
+    return x.movedim(1, -1)
+
+
+def masked(weight, mask):
+    if mask is None:
+        return weight
+    mask = torch.as_tensor(mask)
+    return weight * (mask if mask.ndim == weight.ndim else mask[..., None, None])
+
+
+def conv(function, x, weight, bias=None, *, padding=0, mask=None, **settings):
+    """F.conv1d or F.conv2d with minigen's layout; zeros are put around the image first, since they may differ from side to side."""
+    axes = x.ndim - 2
+    x, weight = channels_first(x), masked(weight, mask)
+    stride, dilation = (pair(settings.get(name, 1), axes) for name in ("stride", "dilation"))
+    around = sides_of(padding, x.shape[2:], weight.shape[:axes], stride, dilation)
+    padded = F.pad(x, [n for side in reversed(around) for n in side])
+    return channels_last(function(padded, weight.movedim(-1, 0).movedim(-1, 1), bias, **settings))
+
+
+def conv_transposed(function, x, weight, bias=None, *, padding=0, output_padding=0, mask=None, **settings):
+    """F.conv_transpose1d or 2d with minigen's layout; what is too much is cut off afterwards."""
+    axes = x.ndim - 2
+    weight = masked(weight, mask)
+    kernel = weight.shape[:axes]
+    stride, dilation = (pair(settings.get(name, 1), axes) for name in ("stride", "dilation"))
+    size = [n * s for n, s in zip(x.shape[1:-1], stride, strict=True)]
+    around = sides_of(padding, size, kernel, stride, dilation)
+    reach = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(x.shape[1:-1], stride, dilation, kernel, strict=True)]
+    if padding != "same":
+        more = pair(output_padding, axes)
+        size = [r - t - b + m for r, (t, b), m in zip(reach, around, more, strict=True)]
+    whole = function(channels_first(x), weight.movedim(-1, 0).movedim(-1, 1), None, **settings)
+    ends = [max(0, t + n - r) for (t, _), n, r in zip(around, size, reach, strict=True)]
+    whole = F.pad(whole, [n for end in reversed(ends) for n in (0, end)])
+    for axis, ((t, _), n) in enumerate(zip(around, size, strict=True)):
+        whole = whole.narrow(2 + axis, t, n)
+    out = channels_last(whole)
+    return out if bias is None else out + bias
+
+
+def pair(setting, axes):
+    return setting if isinstance(setting, tuple) else (setting,) * axes
+
+
+def sides_of(padding, size, kernel, stride, dilation):
+    if padding == "same":
+        totals = [
+            max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
+            for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+        ]
+        return [(total // 2, total - total // 2) for total in totals]
+    if len(size) == 1:
+        return [pair(padding, 2)]
+    return [pair(side, 2) for side in pair(padding, 2)]
+
+
+def settings_of(geometry):
+    """A geometry as settings of conv, with the zeros behind the image, or those cut off, that lead to its output's size."""
+    sides = []
+    for n, p, k, s, t, d in zip(
+        geometry.size,
+        geometry.out_size,
+        geometry.kernel,
+        geometry.stride,
+        geometry.padding,
+        geometry.dilation,
+        strict=True,
+    ):
+        sides.append((t, (p - 1) * s + d * (k - 1) + 1 - n - t))
+    live = np.zeros(geometry.kernel, bool)
+    for tap in geometry.taps:
+        live[tap] = True
+    return {"stride": geometry.stride, "dilation": geometry.dilation, "groups": geometry.groups, "mask": live}, tuple(
+        sides
+    )
+
+
+def convolve(x, weight, bias=None, *, geometry):
+    settings, around = settings_of(geometry)
+    return conv(F.conv2d, x, weight, bias, padding=around, **settings)
+
+
+def convolve_transposed(y, weight, bias=None, *, geometry):
+    """The gradient of the convolution by its image, which is zero."""
+    x = torch.zeros((len(y), *geometry.size, weight.shape[2] * geometry.groups), dtype=y.dtype, requires_grad=True)
+    out = torch.autograd.grad(convolve(x, weight, geometry=geometry), x, y, create_graph=True)[0]
+    return out if bias is None else out + bias
+
+
+def convolve_weight(x, y, *, geometry):
+    shape = (*geometry.kernel, x.shape[3] // geometry.groups, y.shape[3])
+    weight = torch.zeros(shape, dtype=y.dtype, requires_grad=True)
+    return torch.autograd.grad(convolve(x, weight, geometry=geometry), weight, y, create_graph=True)[0]
+
+
 TWINS = {
     "abs": torch.abs,
     "add": torch.add,
     "astype": lambda x, dtype: x,
+    "avg_pool2d": pooling(F.avg_pool2d),
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
     "concatenate": lambda *arrays, axis=0: torch.cat(arrays, dim=axis),
+    "conv1d": functools.partial(conv, F.conv1d),
+    "conv2d": functools.partial(conv, F.conv2d),
+    "conv_transpose1d": functools.partial(conv_transposed, F.conv_transpose1d),
+    "conv_transpose2d": functools.partial(conv_transposed, F.conv_transpose2d),
+    "convolve": convolve,
+    "convolve_transposed": convolve_transposed,
+    "convolve_weight": convolve_weight,
     "cos": torch.cos,
     "cumsum": lambda x, axis: torch.cumsum(x, dim=axis),
     "divide": torch.div,
@@ -145,6 +324,7 @@ TWINS = {
         a.mT if transpose_a else a, b.mT if transpose_b else b
     ),
     "max": reduction(torch.amax),
+    "max_pool2d": pooling(F.max_pool2d),
     "maximum": torch.maximum,
     "mean": reduction(torch.mean),
     "min": reduction(torch.amin),
@@ -153,7 +333,12 @@ TWINS = {
     "multiply": torch.mul,
     "negative": torch.neg,
     "norm": reduction(torch.linalg.vector_norm),
+    "normalize": normalize,
+    "normalize_backward": derivative_for(standardized),
+    "normalize_by": normalize,
     "pad": pad,
+    "pixel_shuffle": pooling(lambda x, factor: F.pixel_shuffle(x, factor)),
+    "pixel_unshuffle": pooling(lambda x, factor: F.pixel_unshuffle(x, factor)),
     "power": torch.pow,
     "prod": reduction(product),
     "put": put,
@@ -183,8 +368,14 @@ TWINS = {
     "tile": lambda x, repetitions: torch.tile(x, repetitions),
     "to_device": lambda x, device, source: x,
     "transpose": lambda x, axes=None: x.permute(tuple(reversed(range(x.ndim))) if axes is None else axes),
+    "upsample2d": pooling(upsample),
     "var": reduction(variance),
     "where": torch.where,
+    "window_max": window_max,
+    "window_pick": window_pick,
+    "window_put": adjoint(window_pick),
+    "window_spread": adjoint(window_sum),
+    "window_sum": window_sum,
 }
 
 # ------------------------------------------------------------------------------------------------------ the comparison

@@ -1,0 +1,99 @@
+"""Layers that shrink, enlarge and rearrange images (N, H, W, C), and have no weights."""
+
+import math
+
+import minigen.ops as ops
+from minigen.engine import Tensor, TensorLike
+from minigen.nn.module import Module
+from minigen.ops.pool import Pair
+
+
+class MaxPool2d(Module):
+    """The largest value of every window; see `ops.max_pool2d`.
+
+    Example:
+        >>> import minigen as mg
+        >>> MaxPool2d(2)(mg.zeros((1, 28, 28, 3))).shape
+        (1, 14, 14, 3)
+    """
+
+    def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Pool, (N, H, W, C) -> (N, H', W', C)."""
+        return ops.max_pool2d(x, kernel_size=self.kernel_size, stride=self.stride, padding=self.padding)
+
+
+class AvgPool2d(Module):
+    """The mean of every window; see `ops.avg_pool2d`.
+
+    Example:
+        >>> import minigen as mg
+        >>> AvgPool2d(3, stride=2, padding=1)(mg.zeros((1, 28, 28, 3))).shape
+        (1, 14, 14, 3)
+    """
+
+    def __init__(
+        self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0, count_include_pad: bool = True
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.count_include_pad = count_include_pad
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Pool, (N, H, W, C) -> (N, H', W', C)."""
+        return ops.avg_pool2d(
+            x,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+class Upsample2d(Module):
+    """Images `factor` times as high and as wide; see `ops.upsample2d`.
+
+    Example:
+        >>> import minigen as mg
+        >>> Upsample2d(2, mode="bilinear")(mg.zeros((1, 7, 7, 3))).shape
+        (1, 14, 14, 3)
+    """
+
+    def __init__(self, factor: int, *, mode: str = "nearest") -> None:
+        self.factor, self.mode = factor, mode
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Enlarge, (N, H, W, C) -> (N, f H, f W, C)."""
+        return ops.upsample2d(x, factor=self.factor, mode=self.mode)
+
+
+class PixelShuffle(Module):
+    """Channels spread out over r x r blocks; see `ops.pixel_shuffle`.
+
+    Example:
+        >>> import minigen as mg
+        >>> PixelShuffle(2)(mg.zeros((1, 7, 7, 12))).shape
+        (1, 14, 14, 3)
+    """
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Rearrange, (N, H, W, r^2 C) -> (N, r H, r W, C)."""
+        return ops.pixel_shuffle(x, factor=self.factor)
+
+
+class Flatten(Module):
+    """Every example as one vector: of images, pixel by pixel with its channels.
+
+    Example:
+        >>> import minigen as mg
+        >>> Flatten()(mg.zeros((5, 7, 7, 3))).shape
+        (5, 147)
+    """
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Reshape, (N, ...) -> (N, features)."""
+        return ops.reshape(x, shape=(x.shape[0], math.prod(x.shape[1:])))
