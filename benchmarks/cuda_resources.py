@@ -127,6 +127,7 @@ def main() -> None:
         parser.exit(MISSING, f"cuda_resources: {reason}\n")
     from minigen.kernels import cuda
 
+    importlib.import_module("minigen.kernels.convolution.cuda")  # adds its kernels to the table
     rows = [resources(name, ptx_of(kernel)) for name, kernel in cuda.KERNELS.items()]
     print("CUDA kernels, compiled for {target} by ptxas {ptxas}".format(**compilers()))
     for line in [COLUMNS, *(row.values() for row in rows)]:

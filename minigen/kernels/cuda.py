@@ -58,7 +58,7 @@ _BLOCKS = 128
 _SIMULATED = bool(numba.config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 KERNELS: "dict[str, _Kernel]" = {}
-"""All kernels by name, also those of `convolution/cuda.py` once it is imported, for who wants to see what the compiler makes of them."""
+"""All kernels by name, those of `convolution/cuda.py` too once it is imported, to see what the compiler makes of them."""
 
 _device = cuda.jit(device=True)
 """For functions that only kernels call."""

@@ -3,15 +3,19 @@
     NUMBA_ENABLE_CUDASIM=1 python -W error tests/kernels/cuda_simulator.py
 
 The simulator is chosen for a whole process, before Numba is imported, so it needs one of its own. `test_cuda.py` starts it, and makes the
-same comparisons on CuPy arrays where there is a GPU: the functions of `COMPARISONS` take the array module.
+same comparisons on CuPy arrays where there is a GPU: the functions of `COMPARISONS` take the array module. Those of convolution are in
+`cuda_convolution.py`; here they get the double of CuPy.
 """
 
 import itertools
 import math
+import sys
 import traceback
 import warnings
 from functools import partial
+from pathlib import Path
 
+import cuda_convolution
 import numpy as np
 import pytest
 
@@ -270,19 +274,58 @@ COMPARISONS = {
     for comparison in comparisons
     for name in names
 }
+CONVOLUTION = {
+    **{
+        f"convolution_follows_the_reference {name}": partial(
+            cuda_convolution.convolution_follows_the_reference, name=name
+        )
+        for name in cuda_convolution.CASES
+    },
+    **{
+        comparison.__name__: comparison
+        for comparison in (
+            cuda_convolution.any_convolution_follows_the_reference,
+            cuda_convolution.only_what_is_read_is_packed,
+            cuda_convolution.the_smaller_image_is_packed_for_the_gradient_of_a_weight,
+            cuda_convolution.narrow_groups_are_not_packed,
+            cuda_convolution.a_nan_reaches_those_that_see_it_only,
+            cuda_convolution.arrays_of_other_sizes_are_refused,
+        )
+    },
+}
+ON_THE_DOUBLE = {"later_calls_wait_for_nothing": cuda_convolution.later_calls_wait_for_nothing}
+
+
+def double_of_cupy():
+    """Return the double in the place of CuPy; kernels get the NumPy arrays behind its arrays."""
+    sys.path.append(str(Path(__file__).parents[1]))
+    from doubles.strict_cupy import cupy
+
+    queue = cuda._Kernel.queue
+
+    def unwrapping(kernel, threads, vectors, *settings):
+        queue(kernel, threads, [getattr(vector, "_values", vector) for vector in vectors], *settings)
+
+    cuda._Kernel.queue = unwrapping
+    sys.modules["cupy"] = cupy
+    return cupy
 
 
 def main():
     assert cuda._SIMULATED, "set NUMBA_ENABLE_CUDASIM=1"
     cuda._THREADS, cuda._BLOCKS = 16, 1
+    cupy = double_of_cupy()
+    simulated = {name: partial(comparison, np) for name, comparison in COMPARISONS.items()}
+    simulated |= {name: partial(comparison, cupy) for name, comparison in CONVOLUTION.items()}
+    simulated |= ON_THE_DOUBLE
     failures = 0
-    for name, comparison in COMPARISONS.items():
+    for name, comparison in simulated.items():
         try:
-            comparison(np)
+            comparison()
         except Exception:
             failures += 1
             print(f"FAILED {name}\n{traceback.format_exc()}")
-    print(f"{len(COMPARISONS)} comparisons, {failures} failed")
+    print(f"{len(simulated)} comparisons, {failures} failed")
     raise SystemExit(failures > 0)
 
 
