@@ -95,6 +95,7 @@ def cpu() -> dict[str, Any]:
         "threads": threads.get_threads(),
         "MINIGEN_THREADS": f"{count}: minigen's threads" if count else "not set: a thread for every usable core",
         "MINIGEN_KERNELS": kernels,
+        "MINIGEN_DATA": os.environ.get("MINIGEN_DATA") or "not set: downloaded data are kept in ~/.cache/minigen",
     }
 
 
