@@ -7,6 +7,7 @@ shown, kept or changed behind the caller's back.
 
 from minigen.plots.adversarial import gan_densities, saturation, training_curves
 from minigen.plots.animation import gan_animation, save_animation
+from minigen.plots.classifier import confusion_matrix, filters_and_maps, worst_mistakes
 from minigen.plots.computation import graph
 from minigen.plots.dynamics import coverage_curves, game_trajectories, sample_panels
 from minigen.plots.estimators import estimator_spread
@@ -15,6 +16,7 @@ from minigen.plots.gaussian import gaussian_fit
 from minigen.plots.transport import divergence_curves, planar_plans, transport_plans
 
 __all__ = [
-    "coverage_curves", "divergence_curves", "estimator_spread", "game_trajectories", "gan_animation", "gan_densities", "gaussian_fit",
-    "graph", "planar_plans", "sample_panels", "saturation", "save", "save_animation", "training_curves", "transport_plans",
+    "confusion_matrix", "coverage_curves", "divergence_curves", "estimator_spread", "filters_and_maps", "game_trajectories",
+    "gan_animation", "gan_densities", "gaussian_fit", "graph", "planar_plans", "sample_panels", "saturation", "save",
+    "save_animation", "training_curves", "transport_plans", "worst_mistakes",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Training: the two loops, what they share, and the files that a run leaves."""
 
+from minigen.training.classifier import load_classifier, save_classifier
 from minigen.training.files import load_state, read_state, save_state, write_atomically
 from minigen.training.folder import table, versions, write_metrics
 from minigen.training.loops import fit_adversarial, fit_likelihood
@@ -8,6 +9,7 @@ from minigen.training.run import History, Run
 from minigen.training.saturation import train_discriminator_alone
 
 __all__ = [
-    "History", "Run", "at_least", "device", "fit_adversarial", "fit_likelihood", "load_state", "plain_errors", "positive",
-    "read_state", "save_state", "table", "train_discriminator_alone", "versions", "write_atomically", "write_metrics",
+    "History", "Run", "at_least", "device", "fit_adversarial", "fit_likelihood", "load_classifier", "load_state", "plain_errors",
+    "positive", "read_state", "save_classifier", "save_state", "table", "train_discriminator_alone", "versions",
+    "write_atomically", "write_metrics",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from minigen.data import Gaussian
 from .running import FOLDER, run_alone, run_here, without_time
 
 SHORT = {
+    "digits_conv": ["--steps", "3"],
     "gan_1d": ["--steps", "3"],
     "gan_dynamics": ["--steps", "3", "--data", "ring"],
     "gaussian_mle": ["--steps", "3"],
@@ -165,6 +166,9 @@ def test_help_mentions_each_option_and_the_docstring_no_other(name, monkeypatch,
 
 
 WRONG = {
+    "digits_conv": [
+        ("--steps", "0"), ("--seed", "-1"), ("--data", "cifar"), ("--device", "tpu"), ("--format", "jpg"),
+    ],
     "gan_1d": [
         ("--steps", "0"), ("--steps", "many"), ("--critic-steps", "0"), ("--latent", "-1"), ("--seed", "-1"), ("--loss", "hinge"),
         ("--target", "moons"), ("--device", "tpu"), ("--format", "jpg"),

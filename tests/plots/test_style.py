@@ -72,11 +72,29 @@ def _plane():
     )  # fmt: skip
 
 
+def _filters():
+    image = np.outer(t, t)
+    return plots.filters_and_maps(image, filters=np.ones((3, 3, 7)), maps=np.stack([image] * 7, axis=2), title="title")
+
+
+def _confusion():
+    return plots.confusion_matrix(1100 * np.eye(10) + np.arange(10), classes="0123456789", title="title")
+
+
+def _mistakes():
+    log_p = np.log(np.tile([[0.998, 0.002]], (9, 1)))
+    return plots.worst_mistakes(
+        np.ones((9, 8, 8)), labels=[1] * 9, log_probabilities=log_p, classes="ab", title="title"
+    )
+
+
 def _graph():
     return plots.graph(mg.tanh(mg.tensor(1.0, requires_grad=True) * 2.0))
 
 
-PICTURES = [_gan, _training, _saturation, _estimators, _gaussian, _divergences, _plans, _plane, _graph]
+PICTURES = [
+    _gan, _training, _saturation, _estimators, _gaussian, _divergences, _plans, _plane, _filters, _confusion, _mistakes, _graph,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("picture", PICTURES)
