@@ -24,6 +24,7 @@ import steps
 from minigen import kernels
 from minigen.engine import Primitive
 from minigen.kernels import reference
+from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
 
 LAYERS = ("BLAS", "kernels", "NumPy")
@@ -89,7 +90,7 @@ def main() -> None:
     options = harness.arguments(__doc__, threads=1)
     repetitions = 20 if options.quick else 400
     rows = []
-    with one_blas_thread():
+    with one_blas_thread(), kept_memory():
         inside, outside = overhead()
         for name in steps.STEPS:
             work = steps.minigen_step(name)

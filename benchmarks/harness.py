@@ -1,7 +1,10 @@
 """What the benchmarks share: fair timing, the description of the machine, tables, JSON and pictures.
 
-Two programs are compared within one run and by turns, so that whatever else the machine does strikes both. A figure is the median of many
-rounds, with its quartiles; a ratio is the median of the rounds' ratios. Nothing is timed before it has been warmed up.
+Each program is timed in blocks of its own: a pause, some steady work unmeasured, then repetitions on the clock. Short turns would not be
+fair: the idle threads of PyTorch's OpenMP spin on for a while and keep a core from the next program, and a second thread that has just
+woken up needs some tens of milliseconds before the scheduler gives it a core of its own. The programs that are compared have several blocks
+each, by turns, so that a slow minute of the machine strikes all of them. A figure is the median over the blocks' repetitions, with its
+quartiles; a ratio is that of two medians, and its range goes from the best quartile over the worst to the worst over the best.
 """
 
 import argparse
@@ -10,13 +13,12 @@ import importlib
 import json
 import os
 import platform
-import statistics
 import subprocess
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -27,22 +29,48 @@ from minigen.training import versions, write_atomically
 
 Work = Callable[[], Any]
 
-SETTLING = 0.01
-"""Seconds between two programs: the idle threads of the one before spin for a while, and would hold up the next."""
+MEASURABLE = 5e-3
+"""Seconds of a repetition; shorter calls are repeated within it."""
 
 
-def arguments(description: str | None, threads: int = 2) -> argparse.Namespace:
-    """Parse the options that all benchmarks have, and set the number of threads of everything that computes."""
+class Effort(NamedTuple):
+    """How long a program is timed. Times are in seconds."""
+
+    blocks: int
+    pause: float  # before a block
+    warming: float  # of a block, at least one call
+    measuring: float  # of a block
+    repetitions: int  # of a block at least, unless they take longer than `longest`
+    longest: float
+
+
+FULL, TRIAL, QUICK = (
+    Effort(3, 0.1, 0.3, 0.15, 3, 5.0),
+    Effort(1, 0.1, 0.1, 0.1, 3, 5.0),
+    Effort(1, 0.0, 0.0, 0.0, 1, 1.0),
+)
+"""To measure; to choose what to measure; to see that it runs."""
+
+
+def arguments(
+    description: str | None, threads: int = 2, add: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+) -> argparse.Namespace:
+    """Parse the options that all benchmarks have, and those that `add` adds; set the number of threads of everything that computes.
+
+    The attribute `effort` is how long to time.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--threads", type=int, default=threads, help=f"threads for BLAS, kernels and PyTorch ({threads})"
     )
-    parser.add_argument("--quick", action="store_true", help="a few rounds only: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="a call or two of each: to see that it runs")
     parser.add_argument("--json", type=Path, metavar="F", help="write machine and rows to F")
-    parser.add_argument("--plot", type=Path, metavar="F", help="draw the ratios to F (png, svg, pdf)")
+    parser.add_argument("--plot", type=Path, metavar="F", help="draw the outcome to F (png, svg, pdf)")
+    add(parser)
     options = parser.parse_args()
     threadpool_limits(options.threads)
     kernel_threads.set_threads(options.threads)
+    options.effort = QUICK if options.quick else FULL
     return options
 
 
@@ -77,51 +105,92 @@ def awaited(work: Work) -> Work:
     return run
 
 
-def seconds_per_call(work: Work, *, shortest: float = 2e-2) -> tuple[float, int]:
-    """Return a first estimate of the time of a call, and how many calls make a measurable round."""
-    work()
-    calls = 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(calls):
-            work()
-        elapsed = time.perf_counter() - start
-        if elapsed >= shortest:
-            return elapsed / calls, calls
-        calls *= 4
+def wall_clock(work: Work, calls: int) -> float:
+    """Return the seconds that so many calls take."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return time.perf_counter() - start
 
 
-def milliseconds(works: dict[str, Work], *, rounds: int) -> dict[str, np.ndarray]:
-    """Time several programs by turns: name -> milliseconds of a call in each round, (rounds,)."""
-    calls = {name: seconds_per_call(work)[1] for name, work in works.items()}
+def gpu_clock(work: Work, calls: int) -> float:
+    """Return the seconds that the GPU takes for so many calls, from the first's arrival to the end of the last."""
+    events = gpu().cuda.Event(), gpu().cuda.Event()
+    events[0].record()
+    for _ in range(calls):
+        work()
+    events[1].record()
+    events[1].synchronize()
+    return gpu().cuda.get_elapsed_time(*events) / 1e3
+
+
+def milliseconds(
+    works: dict[str, Work], effort: Effort, clock: Callable[[Work, int], float] = wall_clock
+) -> dict[str, np.ndarray]:
+    """Time several programs in blocks, by turns: name -> milliseconds of a call in each repetition."""
     times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
+    for _ in range(effort.blocks):
         for name, work in works.items():
-            time.sleep(SETTLING)
-            work()
-            start = time.perf_counter()
-            for _ in range(calls[name]):
-                work()
-            times[name].append((time.perf_counter() - start) / calls[name] * 1e3)
+            time.sleep(effort.pause)
+            times[name] += block(work, effort, clock)
     return {name: np.array(values) for name, values in times.items()}
+
+
+def block(work: Work, effort: Effort, clock: Callable[[Work, int], float]) -> list[float]:
+    """Warm a program up and time it: milliseconds of a call in each repetition."""
+    calls, start = 1, time.perf_counter()
+    elapsed = clock(work, calls)
+    while time.perf_counter() - start < effort.warming:
+        calls = max(1, round(MEASURABLE * calls / max(elapsed, 1e-7)))
+        elapsed = clock(work, calls)
+    found: list[float] = []
+    start = time.perf_counter()
+    spent = 0.0
+    while (spent < effort.measuring or len(found) < effort.repetitions) and spent < effort.longest:
+        found.append(clock(work, calls) / calls * 1e3)
+        spent = time.perf_counter() - start
+    return found
+
+
+def timed(times: np.ndarray) -> dict[str, Any]:
+    """Return the median and the quartiles of a program's milliseconds, and of how many repetitions they are."""
+    return {"ms": median(times), "quartiles": quartiles(times), "repetitions": len(times)}
+
+
+def against(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    """Return PyTorch's time, and the ratio of minigen's to it with its range."""
+    (low, high), (their_low, their_high) = np.percentile(ours, [25, 75]), np.percentile(theirs, [25, 75])
+    return {
+        "torch_ms": median(theirs),
+        "torch_quartiles": quartiles(theirs),
+        "ratio": rounded(np.median(ours) / np.median(theirs)),
+        "ratio_quartiles": [rounded(low / their_high), rounded(high / their_low)],
+    }
 
 
 def row(name: str, ours: np.ndarray, theirs: np.ndarray | None, **more: Any) -> dict[str, Any]:
     """Return one row of results: medians, quartiles, and the ratio of minigen's time to PyTorch's."""
     result: dict[str, Any] = {"name": name, "minigen_ms": median(ours), "minigen_quartiles": quartiles(ours)}
     if theirs is not None:
-        result |= {"torch_ms": median(theirs), "torch_quartiles": quartiles(theirs)}
-        result |= {"ratio": median(ours / theirs), "ratio_quartiles": quartiles(ours / theirs)}
-    return result | {"rounds": len(ours)} | more
+        result |= against(ours, theirs)
+    return result | {"repetitions": len(ours)} | more
+
+
+def rounded(value: float) -> float:
+    """Return the first four digits, all that a time is worth."""
+    return float(f"{value:.4g}")
 
 
 def median(values: np.ndarray) -> float:
-    """Round to four digits, all that a time is worth."""
-    return float(f"{statistics.median(values):.4g}")
+    return rounded(np.median(values))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))
 
 
 def quartiles(values: np.ndarray) -> list[float]:
-    return [float(f"{q:.4g}") for q in np.percentile(values, [25, 75])]
+    return [rounded(q) for q in np.percentile(values, [25, 75])]
 
 
 def peak_mb(work: Work) -> float:
@@ -186,26 +255,33 @@ def finish(
     rows: list[dict[str, Any]], options: argparse.Namespace, title: str, columns: Sequence[str] = COLUMNS
 ) -> None:
     """Print the rows as a table; write the JSON and the picture that were asked for."""
-    columns = [column for column in columns if any(column in row for row in rows)]
-    cells = [
-        [
-            f"{row.get(column, ''):.4g}" if isinstance(row.get(column), float) else str(row.get(column, ""))
-            for column in columns
-        ]
-        for row in rows
-    ]
-    widths = [max(len(line[i]) for line in [columns, *cells]) + 2 for i in range(len(columns))]
+    show(rows, title, columns)
+    write(rows, options)
+    if options.plot:
+        draw([row for row in rows if "ratio" in row], options.plot, title)
+
+
+def show(rows: Sequence[dict[str, Any]], title: str, columns: Sequence[str]) -> None:
+    """Print the columns of a table that any row has; the first of them to the left."""
+    columns = [column for column in columns if any(row.get(column) is not None for row in rows)]
+    lines = [columns, *([cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) + 2 for i in range(len(columns))]
     print(title)
-    for line in [columns, *cells]:
-        print(
-            line[0].ljust(widths[0])
-            + "".join(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        )
+    for first, *others in lines:
+        print(first.ljust(widths[0]) + "".join(text.rjust(n) for text, n in zip(others, widths[1:], strict=True)))
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """Write the JSON that was asked for."""
     if options.json:
         content = {"machine": machine(options.threads), "rows": rows}
         write_atomically(options.json, (json.dumps(content, indent=1) + "\n").encode())
-    if options.plot:
-        draw([row for row in rows if "ratio" in row], options.plot, title)
 
 
 def draw(rows: list[dict[str, Any]], path: Path, title: str) -> None:

@@ -1,70 +1,268 @@
-"""Elementwise kernels on 3 million numbers, forward and backward: this machine's processor, its GPU if it has one, and PyTorch.
+"""Kernels one by one: this machine's processor, its GPU if it has one, and PyTorch, on the same work.
 
-Forward is f(x); backward is the kernel that turns a cotangent into the gradient, alone. Results are new arrays each time, in
-both libraries. A call on the GPU ends with waiting for it.
+    convolutions   layers of real models, see `convolutions.py`: plain, masked and transposed, forward and both gradients. GFLOP/s count
+                   live taps only; "peak" is their share of what a matrix product of 2048 x 2048 reaches with as many threads
+    elementwise    f(x) of 3 million numbers, and the kernel that turns a cotangent into the gradient
 
-    python benchmarks/kernels.py [--threads 2] [--quick] [--json F] [--plot F]
+Implementations: `reference` is the plain array code of `minigen/kernels`, `numba` and `cuda` are its compiled twins. PyTorch has the better
+of its two layouts, NCHW and channels_last, and computes a masked convolution as its users do, as a dense one with a masked weight. The GPU
+is timed by its own events, and copies to and from it apart. Results are new arrays each time, in both libraries.
+
+With --scaling, one 3x3 convolution instead, forward and both gradients together, as batch, image and channels grow. On two cores the
+kernels take ten minutes, --scaling two, --quick some seconds.
+
+    python benchmarks/kernels.py [--device cpu gpu] [--scaling] [--threads 2] [--quick] [--json F] [--plot F]
 """
 
-from collections.abc import Callable
+import argparse
+import importlib.util
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
+import convolutions
 import harness
 import numpy as np
+from convolutions import KERNELS, LAYERS, PASSES, Layer
 
 from minigen import kernels
 from minigen.backend import to_device
+from minigen.kernels import reference
+from minigen.kernels.convolution import reference as convolution_reference
 
 SIZE = 3_000_000
+ELEMENTWISE = ("silu", "gelu", "sigmoid", "tanh", "softplus", "relu")
 BACKWARD_OF_OUTPUT = ("sigmoid", "tanh", "relu")  # their gradients take y = f(x) in place of x
+SQUARE = 2048
+LAYOUTS = ("NCHW", "channels_last")
+SCALED = Layer(convolutions.PLAIN, "3 x 3", 16, 16, 64, 64, 3, padding=1)
+
+Row = dict[str, Any]
+Works = dict[str, dict[str, harness.Work]]
 
 
 def main() -> None:
-    options = harness.arguments(__doc__)
-    torch = harness.torch()
-    if torch:
-        torch.set_num_threads(options.threads)
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(SIZE, dtype=np.float32)
-    g = rng.standard_normal(SIZE, dtype=np.float32)
+    options = harness.arguments(__doc__, add=add_options)
+    if options.device is None:
+        options.device = ["cpu", "gpu"] if harness.gpu() else ["cpu"]
+    if "gpu" in options.device and not harness.gpu():
+        raise SystemExit(2)  # the reason has been said
+    if "gpu" in options.device and not importlib.util.find_spec("numba_cuda"):
+        raise SystemExit("The rows \"cuda\" need the package numba-cuda: pip install 'minigen[gpu]'")
+    if harness.torch():
+        harness.torch().set_num_threads(options.threads)
+        harness.torch().backends.cudnn.allow_tf32 = False  # float32 in both libraries
 
     rows = []
-    for name in ("silu", "gelu", "sigmoid", "tanh", "softplus", "relu"):
-        forward, backward = getattr(kernels, name), getattr(kernels, f"{name}_backward")
-        saved = forward(x) if name in BACKWARD_OF_OUTPUT else x
-        for title, kernel, arrays in ((name, forward, (x,)), (f"{name} backward", backward, (g, saved))):
-            works: dict[str, harness.Work] = {"minigen": call(kernel, arrays)}
-            if harness.gpu():
-                works["gpu"] = harness.awaited(call(kernel, [to_device(array, "gpu") for array in arrays]))
-            if torch:
-                works["torch"] = call(torch_kernel(torch, title), [torch.from_numpy(array) for array in arrays])
-            times = harness.milliseconds(works, rounds=5 if options.quick else 21)
-            gpu = {"gpu_ms": harness.median(times["gpu"])} if "gpu" in times else {}
-            rows.append(harness.row(title, times["minigen"], times.get("torch"), **gpu))
-    harness.finish(rows, options, f"Elementwise kernels, {SIZE:,} float32 numbers, {options.threads} threads")
+    for device in options.device:
+        peak = matmul_peak(device, options)
+        rows.append(peak)
+        if options.scaling:
+            rows += scaling(device, options)
+            continue
+        for layer in LAYERS:
+            rows += convolution(layer.smaller if options.quick else layer, device, peak["gflops"], options)
+        for name in ELEMENTWISE:
+            rows += elementwise(name, device, options)
+        if device == "gpu":
+            rows += transfers(options)
+    report(rows, options)
+    harness.write(rows, options)
+    if options.plot:
+        import pictures
+
+        draw = pictures.draw_scaling if options.scaling else pictures.draw_kernels
+        draw(rows, options.plot, f"{options.threads} threads, float32")
 
 
-def call(function: Callable[..., Any], arrays: Any) -> harness.Work:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", nargs="+", choices=("cpu", "gpu"), help="what to measure (also a GPU if there is one)"
+    )
+    parser.add_argument("--scaling", action="store_true", help="how cost grows with batch, image and channels")
+
+
+# ------------------------------------------------------------------------------------------------------ the rows
+
+
+def compare(
+    labels: Row, implementations: dict[str, harness.Work], torch_layouts: dict[str, harness.Work], operations: int | None,
+    peak: float | None, device: str, options: argparse.Namespace,
+) -> list[Row]:  # fmt: skip
+    """Time one piece of work: a row for each implementation, and one for PyTorch's best layout."""
+    clock = harness.gpu_clock if device == "gpu" else harness.wall_clock
+    times = harness.milliseconds(implementations | torch_layouts, options.effort, clock)
+    best = min(torch_layouts, key=lambda layout: float(np.median(times[layout])), default=None)
+    rows = []
+    for name in [*implementations, *([best] if best else [])]:
+        found = times[name]
+        row = labels | {"implementation": "torch" if name == best else name, "device": device} | harness.timed(found)
+        row["gflops"] = operations and harness.rounded(operations / np.median(found) / 1e6)
+        row["peak_share"] = peak and harness.rounded(row["gflops"] / peak)
+        row |= {"torch_ms": None, "ratio": None}
+        if best and name != best:
+            row |= harness.against(found, times[best]) | {"torch_layout": best}
+        rows.append(row)
+    return rows
+
+
+def compiled(device: str) -> str:
+    return "cuda" if device == "gpu" else "numba"
+
+
+def matmul_peak(device: str, options: argparse.Namespace) -> Row:
+    """Time a product of two big matrices: what the machine can do in float32."""
+    n = 256 if options.quick else SQUARE
+    a, b = (to_device(array, device) for array in np.random.default_rng(0).standard_normal((2, n, n), dtype=np.float32))
+    labels = {"kernel": "matmul", "pass": "forward", "shape": f"{n}x{n} @ {n}x{n}"}
+    return compare(labels, {"BLAS": lambda: a @ b}, {}, 2 * n**3, None, device, options)[0]
+
+
+def layer_works(layer: Layer, device: str) -> tuple[Works, Works]:
+    """Return implementation -> pass -> work, and the same of PyTorch's layouts."""
+    torch = harness.torch()
+    arrays = convolutions.operands(layer)
+    there = [to_device(array, device) for array in arrays]
+    ours = {
+        "reference": convolutions.works(layer, convolution_reference, there),
+        compiled(device): convolutions.works(layer, kernels, there),
+    }
+    theirs: Works = {}
+    if torch and (device == "cpu" or torch.cuda.is_available()):
+        place = "cpu" if device == "cpu" else "cuda"
+        theirs = {layout: convolutions.torch_works(torch, layer, arrays, layout, place) for layout in LAYOUTS}
+    return ours, theirs
+
+
+def convolution(layer: Layer, device: str, peak: float, options: argparse.Namespace) -> list[Row]:
+    """Time the three passes of a layer."""
+    ours, theirs = layer_works(layer, device)
+    rows = []
+    for step in PASSES:
+        labels = {"kernel": layer.kernel, "pass": step, "shape": layer.shape, "model": layer.model}
+        implementations, layouts = ({name: works[step] for name, works in found.items()} for found in (ours, theirs))
+        rows += compare(labels, implementations, layouts, layer.operations, peak, device, options)
+    return rows
+
+
+def scaling(device: str, options: argparse.Namespace) -> list[Row]:
+    """Time all passes of a layer together, while one of its sizes grows."""
+    rows = []
+    for name, layers in convolutions.growing(SCALED, quick=options.quick).items():
+        for value, layer in layers:
+            ours, theirs = layer_works(layer, device)
+            labels = {"kernel": layer.kernel, "pass": "all", "shape": layer.shape, "grows": name, "value": value}
+            implementations, layouts = (
+                {name: together(works) for name, works in found.items()} for found in (ours, theirs)
+            )
+            rows += compare(labels, implementations, layouts, 3 * layer.operations, None, device, options)
+    return rows
+
+
+def together(works: dict[str, harness.Work]) -> harness.Work:
+    return lambda: [work() for work in works.values()]
+
+
+def elementwise(name: str, device: str, options: argparse.Namespace) -> list[Row]:
+    """Time an activation and its gradient."""
+    torch = harness.torch()
+    size = SIZE // 100 if options.quick else SIZE
+    x, g = np.random.default_rng(0).standard_normal((2, size), dtype=np.float32)
+    saved = getattr(kernels, name)(x) if name in BACKWARD_OF_OUTPUT else x
+    rows = []
+    for step, kernel, arrays in (("forward", name, (x,)), ("input gradient", f"{name}_backward", (g, saved))):
+        there = [to_device(array, device) for array in arrays]
+        libraries: dict[str, ModuleType] = {"reference": reference, compiled(device): kernels}
+        ours = {key: call(getattr(library, kernel), there) for key, library in libraries.items()}
+        theirs = {}
+        if torch and (device == "cpu" or torch.cuda.is_available()):
+            tensors = [torch.from_numpy(array).to("cpu" if device == "cpu" else "cuda") for array in arrays]
+            theirs = {"contiguous": call(torch_kernel(torch, kernel), tensors)}
+        labels = {"kernel": name, "pass": step, "shape": str(size)}
+        rows += compare(labels, ours, theirs, None, None, device, options)
+    return rows
+
+
+def call(function: Callable[..., Any], arrays: Sequence[Any]) -> harness.Work:
     return lambda: function(*arrays)
 
 
-def torch_kernel(torch: Any, title: str) -> Callable[..., Any]:
+def torch_kernel(torch: Any, name: str) -> Callable[..., Any]:
     """Return PyTorch's function for the same work."""
     aten, functional = torch.ops.aten, torch.nn.functional
     return {
         "silu": functional.silu,
-        "silu backward": aten.silu_backward,
+        "silu_backward": aten.silu_backward,
         "gelu": functional.gelu,
-        "gelu backward": aten.gelu_backward,
+        "gelu_backward": aten.gelu_backward,
         "sigmoid": torch.sigmoid,
-        "sigmoid backward": aten.sigmoid_backward,
+        "sigmoid_backward": aten.sigmoid_backward,
         "tanh": torch.tanh,
-        "tanh backward": aten.tanh_backward,
+        "tanh_backward": aten.tanh_backward,
         "softplus": functional.softplus,
-        "softplus backward": lambda g, x: aten.softplus_backward(g, x, 1, 20),
+        "softplus_backward": lambda g, x: aten.softplus_backward(g, x, 1, 20),
         "relu": torch.relu,
-        "relu backward": lambda g, y: aten.threshold_backward(g, y, 0),
-    }[title]
+        "relu_backward": lambda g, y: aten.threshold_backward(g, y, 0),
+    }[name]
+
+
+def transfers(options: argparse.Namespace) -> list[Row]:
+    """Time the copies between the processor's memory and the GPU's; a call returns when its copy is there."""
+    here = np.random.default_rng(0).standard_normal(SIZE, dtype=np.float32)
+    there = to_device(here, "gpu")
+    rows = []
+    for step, work in (("to the GPU", lambda: to_device(here, "gpu")), ("to the CPU", lambda: to_device(there, "cpu"))):
+        labels = {"kernel": "transfer", "pass": step, "shape": str(SIZE)}
+        rows += compare(labels, {"cupy": work}, {}, None, None, "gpu", options)
+    return rows
+
+
+# ------------------------------------------------------------------------------------------------------ the tables
+
+
+def report(rows: list[Row], options: argparse.Namespace) -> None:
+    """Print a line for each piece of work, and the mean ratios."""
+    peaks = [f"{row['gflops']:.0f} GFLOP/s on the {row['device'].upper()}" for row in rows if row["kernel"] == "matmul"]
+    print(f"Peak, a matrix product: {', '.join(peaks)}; {options.threads} threads; times in ms\n")
+    for kernel in dict.fromkeys(row["kernel"] for row in rows if row["kernel"] != "matmul"):
+        found = [row for row in rows if row["kernel"] == kernel]
+        if kernel in ELEMENTWISE:
+            continue
+        harness.show(lines(found), kernel.capitalize(), COLUMNS)
+        print()
+    found = [row | {"shape": row["kernel"]} for row in rows if row["kernel"] in ELEMENTWISE]
+    if found:
+        harness.show(lines(found), "Elementwise", COLUMNS)
+        print()
+    for kernel in KERNELS:
+        for implementation in ("numba", "cuda"):
+            found = [row for row in rows if (row["kernel"], row["implementation"]) == (kernel, implementation)]
+            ratios = {
+                step: [row["ratio"] for row in found if row["pass"] == step and row["ratio"]]
+                for step in (*PASSES, "all")
+            }
+            means = ", ".join(f"{step} {harness.geometric_mean(each):.2f}" for step, each in ratios.items() if each)
+            if means:
+                print(f"{kernel}, {implementation}, time relative to PyTorch's, geometric means: {means}")
+
+
+COLUMNS = ("shape", "pass", "device", "reference", "numba", "cuda", "cupy", "torch", "gflops", "peak", "ratio", "range")
+
+
+def lines(rows: list[Row]) -> list[Row]:
+    """Return a line for each shape, pass and device, with a column for each implementation; the figures are the compiled one's."""
+    merged: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        key = row["shape"], row["pass"], row["device"]
+        line = merged.setdefault(key, dict(zip(("shape", "pass", "device"), key, strict=True)))
+        line[row["implementation"]] = row["ms"]
+        if row["implementation"] in ("numba", "cuda"):
+            line |= {"gflops": row["gflops"], "ratio": row["ratio"]}
+            line["peak"] = row["peak_share"] and f"{row['peak_share']:.0%}"
+            if row["ratio"]:
+                low, high = row["ratio_quartiles"]
+                line["range"] = f"{low:.3g}-{high:.3g}"
+    return list(merged.values())
 
 
 if __name__ == "__main__":

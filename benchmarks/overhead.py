@@ -22,7 +22,6 @@ SIZE = 16
 
 def main() -> None:
     options = harness.arguments(__doc__)
-    rounds = 5 if options.quick else 21
     if harness.torch():
         harness.torch().set_num_threads(options.threads)
 
@@ -32,10 +31,10 @@ def main() -> None:
         works = {"minigen": ours, "numpy": raw} | ({"torch": theirs} if harness.torch() else {})
         if name in on_gpu:
             works["gpu"] = harness.awaited(on_gpu[name][0])
-        times = harness.milliseconds(works, rounds=rounds)
+        times = harness.milliseconds(works, options.effort)
         more = {f"{work}_ms": harness.median(times[work]) for work in ("numpy", "gpu") if work in times}
         rows.append(harness.row(name, times["minigen"], times.get("torch"), **more))
-    rows += growth(rounds)
+    rows += growth(options.effort)
     rows.append(import_time(3 if options.quick else 15))
     harness.finish(rows, options, "Overhead of the engine, arrays of 16 numbers")
 
@@ -118,7 +117,7 @@ def cases(device: str) -> dict[str, tuple[harness.Work, harness.Work, harness.Wo
     return found
 
 
-def growth(rounds: int) -> list[dict[str, Any]]:
+def growth(effort: harness.Effort) -> list[dict[str, Any]]:
     """Time one operation, forward and backward, in ever deeper and ever wider graphs."""
     rows = []
     values = np.linspace(0.5, 1.5, SIZE, dtype=np.float32)
@@ -138,7 +137,7 @@ def growth(rounds: int) -> list[dict[str, Any]]:
             leaf.grad = None
 
         for shape, work in (("deep", deep), ("wide", wide)):
-            times = harness.milliseconds({"minigen": work}, rounds=max(3, rounds // 8))["minigen"] / count
+            times = harness.milliseconds({"minigen": work}, effort)["minigen"] / count
             rows.append(harness.row(f"one operation in a graph {count:,} {shape}", times, None))
     return rows
 

@@ -5,22 +5,26 @@ A step is all that training does between two of the generator's: draw the noise,
     gan_1d     examples/gan_1d.py with its default loss: one step of D, one of G
     wgan_gp    the same networks with a gradient penalty, which differentiates a gradient: five steps of D, one of G
 
-PyTorch runs eagerly, at the better of one thread and `--threads`, with the fastest of its Adam implementations; the row says which that
-was. Where there is a GPU, minigen's time on it stands in a column of its own, and PyTorch's if it was built for one; every call then ends
-with waiting for the GPU.
+and the models of images that `image_steps.py` lists. PyTorch runs eagerly, with the fastest of its Adam implementations; the first two at
+the better of one thread and `--threads`, those of images with as many threads as minigen, in the better layout, NCHW or channels_last. The
+row says which that was. Where there is a GPU, minigen's time on it stands in a column of its own, and PyTorch's if it was built for one;
+every call then ends with waiting for the GPU.
 
-    python benchmarks/steps.py [--threads 2] [--quick] [--json F] [--plot F]
+    python benchmarks/steps.py [--models NAME ...] [--threads 2] [--quick] [--json F] [--plot F]
 """
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
 
 import harness
+import image_steps
 import numpy as np
 
 import minigen as mg
+from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
 from minigen.models import mlp_gan
 from minigen.optim import EMA, Adam
@@ -29,46 +33,74 @@ from minigen.random import Generator
 BATCH_SIZE, LATENT, WIDTH = 256, 4, 64  # those of examples/gan_1d.py
 STEPS = {"gan_1d": ("nonsaturating", 1), "wgan_gp": ("wasserstein-gp", 5)}  # the loss, D's steps to one of G's
 BETAS, PENALTY = (0.5, 0.999), 10.0
+ADAMS = ("for-loop", "foreach", "fused")
+NAMES = (*STEPS, *image_steps.BATCH_SIZES)
 
 
 def main() -> None:
-    options = harness.arguments(__doc__)
-    with one_blas_thread():  # as in every training loop
-        rows = [compare(name, options) for name in STEPS]
+    options = harness.arguments(__doc__, add=add_options)
+    with one_blas_thread(), kept_memory():  # as in every training loop
+        rows = [compare(name, options) for name in options.models]
     harness.finish(rows, options, f"Training steps, {options.threads} threads")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(NAMES)
+    parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {names} (all)")
 
 
 def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time one kind of step and return its row."""
-    rounds = 7 if options.quick else 61
     started = time.perf_counter()
-    ours = minigen_step(name)
+    ours = ours_on(name, "cpu")
     ours()
     more: dict[str, Any] = {"first_step_seconds": round(time.perf_counter() - started, 2)}
     works = {"minigen": ours}
     if harness.gpu():
-        works["gpu"] = harness.awaited(minigen_step(name, device="gpu"))
+        works["gpu"] = harness.awaited(ours_on(name, "gpu"))
 
     torch = harness.torch()
     if torch:
-        candidates = {
-            f"{threads} thread{'s' if threads > 1 else ''}, {adam} Adam": with_threads(
-                torch, threads, torch_step(torch, name, adam)
-            )
-            for threads in sorted({1, options.threads})
-            for adam in ("for-loop", "foreach", "fused")
-        }
-        trial = harness.milliseconds(candidates, rounds=max(3, rounds // 6))
+        candidates = torch_candidates(torch, name, options.threads)
+        trial = harness.milliseconds(candidates, harness.QUICK if options.quick else harness.TRIAL)
         more["torch_setting"] = best = min(trial, key=lambda setting: float(np.median(trial[setting])))
         more["torch_peak_mb"] = harness.torch_peak_mb(candidates[best])
         works["torch"] = candidates[best]
         if harness.gpu() and torch.cuda.is_available():
-            works["torch_gpu"] = harness.awaited(torch_step(torch, name, "fused", device="cuda"))
-    times = harness.milliseconds(works, rounds=rounds)
+            works["torch_gpu"] = harness.awaited(torch_on_gpu(torch, name))
+    times = harness.milliseconds(works, options.effort)
     more["peak_mb"] = harness.peak_mb(ours)
     gpu = {f"{work}_ms": harness.median(times[work]) for work in ("gpu", "torch_gpu") if work in times}
-    sizes = {"batch_size": BATCH_SIZE, "latent": LATENT, "width": WIDTH, "critic_steps": STEPS[name][1]}
+    sizes: dict[str, Any] = {"batch_size": image_steps.BATCH_SIZES.get(name, BATCH_SIZE)}
+    if name in STEPS:
+        sizes |= {"latent": LATENT, "width": WIDTH, "critic_steps": STEPS[name][1]}
     return harness.row(name, times["minigen"], times.get("torch"), **gpu, **more, **sizes)
+
+
+def ours_on(name: str, device: str) -> harness.Work:
+    return minigen_step(name, device) if name in STEPS else image_steps.minigen_step(name, device)
+
+
+def torch_candidates(torch: Any, name: str, threads: int) -> dict[str, harness.Work]:
+    """Return PyTorch's settings -> the step with each."""
+    if name not in STEPS:
+        return {
+            f"{layout}, {adam} Adam": with_threads(torch, threads, image_steps.torch_step(torch, name, layout, adam))
+            for layout, adam in itertools.product(("NCHW", "channels_last"), ("foreach", "fused"))
+        }
+    return {
+        f"{count} thread{'s' if count > 1 else ''}, {adam} Adam": with_threads(
+            torch, count, torch_step(torch, name, adam)
+        )
+        for count, adam in itertools.product(sorted({1, threads}), ADAMS)
+    }
+
+
+def torch_on_gpu(torch: Any, name: str) -> harness.Work:
+    if name in STEPS:
+        return torch_step(torch, name, "fused", device="cuda")
+    torch.backends.cudnn.allow_tf32 = False  # float32 in both libraries
+    return image_steps.torch_step(torch, name, "channels_last", "fused", device="cuda")
 
 
 def minigen_step(name: str, device: str = "cpu") -> harness.Work:

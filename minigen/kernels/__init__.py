@@ -61,10 +61,10 @@ def _on_gpu(arrays: tuple[Array | None, ...], dtype: np.dtype) -> bool:
     return True
 
 
-def _choose(plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True) -> _Kernel:
+def _choose(plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True, on_gpu: bool = True) -> _Kernel:
     """Return a function that calls `cpu.py` or `cuda.py` if all arrays are NumPy's or CuPy's of this dtype, else `plain`.
 
-    `on_cpu` is False if `cpu.py` has no such kernel.
+    `on_cpu` is False if `cpu.py` has no such kernel, `on_gpu` if `cuda.py` has none.
     """
     element = np.dtype(dtype)
     wanted = element if _COMPILED and on_cpu else None
@@ -75,7 +75,7 @@ def _choose(plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True) ->
         nonlocal fast
         for array in arrays:
             if (type(array) is not np.ndarray or array.dtype is not wanted) and array is not None:
-                chosen = _twin("cuda", plain) if _on_gpu(arrays, element) else plain
+                chosen = _twin("cuda", plain) if on_gpu and _on_gpu(arrays, element) else plain
                 outcome = chosen(*arrays, **settings)
                 break
         else:
@@ -114,6 +114,21 @@ elu_backward = _choose(reference.elu_backward)
 convolve = _choose(convolution.convolve)
 convolve_transposed = _choose(convolution.convolve_transposed)
 convolve_weight = _choose(convolution.convolve_weight)
+
+# normalization
+moments = _choose(reference.moments, on_gpu=False)
+normalize = _choose(reference.normalize, on_gpu=False)
+normalize_backward = _choose(reference.normalize_backward, on_gpu=False)
+
+# windows
+window_max = _choose(reference.window_max, on_gpu=False)
+
+
+@functools.wraps(reference.window_put)
+def window_put(y: Array, choice: Array, **settings: int) -> Array:  # noqa: D103 -- it is the reference's; choice is no float32
+    is_fast = _COMPILED and type(y) is np.ndarray and y.dtype == np.float32
+    return (_twin("cpu", reference.window_put) if is_fast else reference.window_put)(y, choice, **settings)
+
 
 # optimizer steps, in place
 sgd_step = _choose(reference.sgd_step)

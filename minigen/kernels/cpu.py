@@ -22,6 +22,7 @@ import numpy as np
 from numba.extending import intrinsic
 
 from minigen.backend import Array
+from minigen.kernels import reference
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
 
@@ -367,6 +368,182 @@ def elu_backward(out, g, x, alpha):
     alpha = np.float32(alpha)
     for i in range(out.size):
         out[i] = g[i] * _select(x[i] > ZERO, ONE, alpha * _exp(x[i]))
+
+
+# ------------------------------------------------------------------------------------------ normalization
+#
+# Columns of a matrix, (n, C): one pass over its rows, in which the C columns lie side by side. Long sums are taken in float64, of the sums
+# over `_ROWS` rows in float32.
+
+_ROWS = 128
+
+
+@loop
+def _column_sums(totals, x, shift):
+    """Add to totals, (2, C), the sums of x - shift and of its square."""
+    n, c = x.shape
+    sums, squares = np.empty(c, np.float32), np.empty(c, np.float32)
+    for start in range(0, n, _ROWS):
+        sums[:] = 0
+        squares[:] = 0
+        for r in range(start, min(start + _ROWS, n)):
+            row = x[r]
+            for k in range(c):
+                d = row[k] - shift[k]
+                sums[k] += d
+                squares[k] += d * d
+        for k in range(c):
+            totals[0, k] += sums[k]
+            totals[1, k] += squares[k]
+
+
+@loop
+def _column_products(totals, g, x, shift):
+    """Add to totals, (2, C), the sums of g and of g (x - shift)."""
+    n, c = x.shape
+    sums, products = np.empty(c, np.float32), np.empty(c, np.float32)
+    for start in range(0, n, _ROWS):
+        sums[:] = 0
+        products[:] = 0
+        for r in range(start, min(start + _ROWS, n)):
+            row, factors = x[r], g[r]
+            for k in range(c):
+                sums[k] += factors[k]
+                products[k] += factors[k] * (row[k] - shift[k])
+        for k in range(c):
+            totals[0, k] += sums[k]
+            totals[1, k] += products[k]
+
+
+@loop
+def _normalize(out, x, mean, scale, bias):
+    for r in range(len(x)):
+        to, row = out[r], x[r]
+        for k in range(mean.size):
+            to[k] = (row[k] - mean[k]) * scale[k] + bias[k]
+
+
+@loop
+def _normalize_backward(out, g, x, mean, scale, mean_g, slope):
+    for r in range(len(x)):
+        to, row, factors = out[r], x[r], g[r]
+        for k in range(mean.size):
+            to[k] = scale[k] * (factors[k] - mean_g[k] - (row[k] - mean[k]) * slope[k])
+
+
+def _are_columns(x, axes):
+    return x.ndim == 2 and axes == (0,) and x.size > 0
+
+
+def _in_rows(work: Callable[[int, int], object], x: Array) -> None:
+    in_pieces(work, len(x), -(-SMALLEST_PIECE // x.shape[1]))
+
+
+def _column_means(summing: Callable[..., None], matrices: list[Array], shift: Array) -> Array:
+    """Return a loop's totals over all rows, divided by their number, (2, C) float64: each thread sums, then the sums are added up."""
+    totals: dict[int, Array] = {}
+
+    def work(start: int, stop: int) -> None:
+        totals[start] = np.zeros((2, shift.size))
+        summing(totals[start], *(matrix[start:stop] for matrix in matrices), shift)
+
+    _in_rows(work, matrices[0])
+    return sum(totals[start] for start in sorted(totals)) / len(matrices[0])  # always in the same order
+
+
+def moments(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    if not _are_columns(x, axes):
+        return reference.moments(x, axes=axes)
+    x = np.ascontiguousarray(x)
+    mean = _column_means(_column_sums, [x], np.zeros(x.shape[1], np.float32))[0]
+    rounded = mean.astype(np.float32)
+    miss, squares = _column_means(_column_sums, [x], rounded)
+    variance = np.maximum(squares - miss * miss, 0.0)
+    return (rounded + miss).astype(np.float32)[None], variance.astype(np.float32)[None]
+
+
+def normalize(x: Array, mean: Array, scale: Array, bias: Array | None) -> Array:
+    column = (1, x.shape[-1])
+    if (
+        not _are_columns(x, (0,))
+        or not mean.shape == scale.shape == column
+        or (bias is not None and bias.size != column[1])
+    ):
+        return reference.normalize(x, mean, scale, bias)
+    x, out = np.ascontiguousarray(x), np.empty(x.shape, _FLOAT32)
+    shift = np.zeros(column[1], np.float32) if bias is None else bias.ravel()
+    _in_rows(lambda a, b: _normalize(out[a:b], x[a:b], mean.ravel(), scale.ravel(), shift), x)
+    return out
+
+
+def normalize_backward(g: Array, x: Array, mean: Array, scale: Array, *, axes: tuple[int, ...]) -> Array:
+    if not _are_columns(x, axes) or not mean.shape == scale.shape == (1, x.shape[1]) or g.shape != x.shape:
+        return reference.normalize_backward(g, x, mean, scale, axes=axes)
+    g, x, out = np.ascontiguousarray(g), np.ascontiguousarray(x), np.empty(x.shape, _FLOAT32)
+    mean_g, mean_product = _column_means(_column_products, [g, x], mean.ravel())
+    slope = (mean_product * scale.ravel().astype(np.float64) ** 2).astype(np.float32)
+    columns = (mean.ravel(), scale.ravel(), mean_g.astype(np.float32), slope)
+    _in_rows(lambda a, b: _normalize_backward(out[a:b], g[a:b], x[a:b], *columns), x)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------- windows
+#
+# Arrays (A, L, B), of which B numbers lie side by side.
+
+
+@loop
+def _window_max(out, choice, x, size, stride, padding):
+    length, count, width = x.shape[1], out.shape[1], x.shape[2]
+    for a in range(len(x)):
+        for o in range(count):
+            largest, chosen = out[a, o], choice[a, o]
+            for b in range(width):
+                largest[b] = -np.inf
+                chosen[b] = 0
+            for k in range(max(0, padding - stride * o), min(size, length + padding - stride * o)):
+                candidate, place = x[a, stride * o + k - padding], np.uint8(k)
+                for b in range(width):
+                    is_larger = candidate[b] > largest[b]
+                    chosen[b] = _select(is_larger, place, chosen[b])
+                    is_nan = candidate[b] != candidate[b]  # it comes through
+                    largest[b] = _select(is_larger | is_nan, candidate[b], largest[b])
+
+
+@loop
+def _window_put(out, y, choice, size, stride, padding):
+    length, count, width = out.shape[1], y.shape[1], y.shape[2]
+    out[:] = 0
+    for a in range(len(y)):
+        for o in range(count):
+            values, chosen = y[a, o], choice[a, o]
+            for k in range(max(0, padding - stride * o), min(size, length + padding - stride * o)):
+                to, place = out[a, stride * o + k - padding], np.uint8(k)
+                for b in range(width):
+                    to[b] += _select(chosen[b] == place, values[b], ZERO)
+
+
+def window_max(x: Array, *, size: int, stride: int, padding: int, count: int) -> tuple[Array, Array]:
+    if size > 256:  # more than the numbers of a byte
+        return reference.window_max(x, size=size, stride=stride, padding=padding, count=count)
+    x, shape = np.ascontiguousarray(x), (x.shape[0], count, x.shape[2])
+    out, choice = np.empty(shape, _FLOAT32), np.empty(shape, np.uint8)
+    enough = -(-SMALLEST_PIECE // max(1, x[:1].size))
+    in_pieces(lambda a, b: _window_max(out[a:b], choice[a:b], x[a:b], size, stride, padding), len(x), enough)
+    return out, choice
+
+
+def window_put(y: Array, choice: Array, *, size: int, stride: int, padding: int, length: int) -> Array:
+    if choice.dtype != np.uint8:
+        return reference.window_put(y, choice, size=size, stride=stride, padding=padding, length=length)
+    y, choice, out = (
+        np.ascontiguousarray(y),
+        np.ascontiguousarray(choice),
+        np.empty((len(y), length, y.shape[2]), _FLOAT32),
+    )
+    enough = -(-SMALLEST_PIECE // max(1, out[:1].size))
+    in_pieces(lambda a, b: _window_put(out[a:b], y[a:b], choice[a:b], size, stride, padding), len(y), enough)
+    return out
 
 
 # ------------------------------------------------------------------------- optimizer steps, in place

@@ -9,7 +9,10 @@ output `y` or the input `x`, whichever needs less work.
 """
 
 import math
+from collections.abc import Iterator
 from types import ModuleType
+
+import numpy as np
 
 from minigen.backend import Array, array_module
 
@@ -106,6 +109,117 @@ def silu_backward(g: Array, x: Array) -> Array:
     """
     s = sigmoid(x)
     return g * s * (1.0 + array_module(x).clip(x, -1e4, 1e4) * (1.0 - s))
+
+
+# ----------------------------------------------------------------------------------------- normalization
+
+
+def moments(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """The mean and the (biased) variance over the axes, which stay with length 1.
+
+    A rounded mean is off by a little, which is found and taken back in a second pass (Chan, Golub & LeVeque 1983, equation 1.7). So the
+    variance is right where the mean is thousands of times the standard deviation.
+
+    Example:
+        >>> import numpy as np
+        >>> moments(np.array([[1.0], [3.0]]), axes=(0,))
+        (array([[2.]]), array([[1.]]))
+    """
+    mean = x.mean(axis=axes, keepdims=True)
+    deviation = x - mean
+    miss = deviation.mean(axis=axes, keepdims=True)
+    deviation *= deviation
+    variance = deviation.mean(axis=axes, keepdims=True) - miss * miss
+    return mean + miss, array_module(x).maximum(variance, 0.0)
+
+
+def normalize(x: Array, mean: Array, scale: Array, bias: Array | None) -> Array:
+    """(x - mean) scale + bias; the last three broadcast.
+
+    Example:
+        >>> import numpy as np
+        >>> normalize(np.array([[1.0], [3.0]]), np.array([[2.0]]), np.array([[10.0]]), None).ravel()
+        array([-10.,  10.])
+    """
+    out = x - mean
+    out *= scale
+    if bias is not None:
+        out += bias
+    return out
+
+
+def normalize_backward(g: Array, x: Array, mean: Array, scale: Array, *, axes: tuple[int, ...]) -> Array:
+    """s (g - m(g) - s^2 (x - mean) m(g (x - mean))), with the scale s = 1 / standard deviation and m the mean over the axes.
+
+    Example:
+        >>> import numpy as np
+        >>> column = np.array([[1.0], [2.0], [6.0]])
+        >>> normalize_backward(column, column, np.array([[3.0]]), np.array([[14 / 3]]) ** -0.5, axes=(0,)).round(9).ravel()
+        array([0., 0., 0.])
+    """
+    out = x - mean
+    out *= scale * scale * (g * out).mean(axis=axes, keepdims=True)
+    array_module(x).subtract(g, out, out=out)
+    out -= g.mean(axis=axes, keepdims=True)
+    out *= scale
+    return out
+
+
+# ------------------------------------------------------------------------------------------------- windows
+#
+# Windows along the middle axis of x, (A, L, B): window o sees the places i = stride o + k - padding, k = 0 ... size - 1, that exist.
+# Products with 0 and 1 and maxima stand where one expects `where`: on a pattern that cannot be guessed they are several times as fast.
+
+
+def window_places(length: int, count: int, size: int, stride: int, padding: int) -> Iterator[tuple[int, slice, slice]]:
+    """Yield each k with two slices: of those of the `count` windows whose place k lies inside, and of the places there.
+
+    Example:
+        >>> list(window_places(4, 2, 3, 2, 1))
+        [(0, slice(1, 2, None), slice(1, 2, 2)), (1, slice(0, 2, None), slice(0, 3, 2)), (2, slice(0, 2, None), slice(1, 4, 2))]
+    """
+    for k in range(size):
+        first = max(0, -((k - padding) // stride))  # the least o with s o + k - p >= 0
+        stop = min(count, (length - 1 + padding - k) // stride + 1)
+        if first < stop:
+            start = stride * first + k - padding
+            yield k, slice(first, stop), slice(start, start + stride * (stop - first - 1) + 1, stride)
+
+
+def window_max(x: Array, *, size: int, stride: int, padding: int, count: int) -> tuple[Array, Array]:
+    """The largest value of every window, (A, count, B), and at which k it stands, the first of equal ones.
+
+    Example:
+        >>> import numpy as np
+        >>> largest, choice = window_max(np.array([[[1.0], [3.0], [2.0], [2.0]]]), size=2, stride=2, padding=0, count=2)
+        >>> largest.ravel(), choice.ravel()
+        (array([3., 2.]), array([1, 0], dtype=uint8))
+    """
+    module = array_module(x)
+    shape = (x.shape[0], count, x.shape[2])
+    out = module.full(shape, -module.inf, x.dtype)
+    choice = module.zeros(shape, np.min_scalar_type(size - 1))
+    for k, seers, places in window_places(x.shape[1], count, size, stride, padding):
+        largest, chosen, candidate = out[:, seers], choice[:, seers], x[:, places]
+        is_larger = (candidate > largest).astype(choice.dtype)
+        module.maximum(chosen, k * is_larger, out=chosen)  # k rises, so the last one that was larger stays
+        module.maximum(largest, candidate, out=largest)
+    return out, choice
+
+
+def window_put(y: Array, choice: Array, *, size: int, stride: int, padding: int, length: int) -> Array:
+    """An array (A, length, B), to which every window has added its value of y, (A, count, B), at the place that it chose.
+
+    Example:
+        >>> import numpy as np
+        >>> window_put(np.array([[[5.0], [7.0]]]), np.array([[[1], [0]]]), size=2, stride=2, padding=0, length=4).ravel()
+        array([0., 5., 7., 0.])
+    """
+    out = array_module(y).zeros((y.shape[0], length, y.shape[2]), y.dtype)
+    for k, seers, places in window_places(length, y.shape[1], size, stride, padding):
+        part = out[:, places]
+        part += y[:, seers] * (choice[:, seers] == k)
+    return out
 
 
 # ----------------------------------------------------------------------------------- the normal distribution

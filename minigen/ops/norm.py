@@ -19,6 +19,7 @@ is the gradient for a cotangent g of x^. In its own two gradients, for a cotange
 
 import numpy as np  # noqa: F401 - for the examples
 
+from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
@@ -29,28 +30,13 @@ from minigen.ops.shape import checked_axes
 
 
 def moments(x: TensorLike, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the mean and the (biased) variance over the axes, which stay with length 1, as arrays.
-
-    A rounded mean is off by a little, which is found and taken back in a second pass (Chan, Golub & LeVeque 1983, equation 1.7). So the
-    variance is right where the mean is thousands of times the standard deviation.
+    """Return the mean and the (biased) variance over the axes, which stay with length 1, as arrays: constants of the graph.
 
     Example:
         >>> moments(np.array([[1.0], [3.0]]), axes=(0,))
         (array([[2.]]), array([[1.]]))
     """
-    values = x.data if isinstance(x, Tensor) else x
-    mean = _mean(values, axes)
-    deviation = values - mean
-    miss = _mean(deviation, axes)
-    deviation *= deviation
-    variance = _mean(deviation, axes) - miss * miss
-    return mean + miss, array_module(values).maximum(variance, 0.0)
-
-
-def _mean(x: Array, axes: tuple[int, ...]) -> Array:
-    if x.ndim == 2 and axes == (0,):  # BLAS adds up rows several times as fast as a reduction
-        return array_module(x).ones((1, len(x)), x.dtype) @ x / len(x)
-    return x.mean(axis=axes, keepdims=True)
+    return kernels.moments(x.data if isinstance(x, Tensor) else x, axes=axes)
 
 
 @primitive(broadcasts=True)
@@ -69,11 +55,7 @@ def normalize_by(
     They are given, and not computed here, since a layer wants them too. How they depend on x is a part of the gradient of x.
     """
     scale = 1.0 / array_module(x).sqrt(variance + epsilon)
-    out = x - mean
-    out *= scale if weight is None else scale * weight
-    if bias is not None:
-        out += bias
-    return out
+    return kernels.normalize(x, mean, scale if weight is None else scale * weight, bias)
 
 
 @primitive()
@@ -81,14 +63,7 @@ def normalize_backward(
     g: Array, x: Array, mean: Array, variance: Array, *, axes: tuple[int, ...], epsilon: float
 ) -> Array:
     """Return B(g, x), the vjp of x^, where mean and variance are `moments(x, axes=axes)`."""
-    module = array_module(x)
-    scale = 1.0 / module.sqrt(variance + epsilon)
-    out = x - mean
-    out *= scale * scale * _mean(g * out, axes)  # x^ m(g x^)
-    module.subtract(g, out, out=out)
-    out -= _mean(g, axes)
-    out *= scale
-    return out
+    return kernels.normalize_backward(g, x, mean, 1.0 / array_module(x).sqrt(variance + epsilon), axes=axes)
 
 
 def _normalize_by_vjp_x(

@@ -21,13 +21,16 @@ Average pooling is window_sum. Upsampling is window_spread: with weights 1 a pix
 fades into its neighbours.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
+import numpy as np  # noqa: F401 - for the examples
 
+from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
+from minigen.kernels.reference import window_places
 from minigen.ops.composite import composite
 from minigen.ops.elementwise import divide, multiply
 from minigen.ops.shape import concatenate, reshape, transpose
@@ -55,13 +58,18 @@ class Windows:
     def places(self, length: int, count: int) -> Iterator[tuple[int, tuple[slice, ...], tuple[slice, ...]]]:
         """Yield each k with two keys: of those of the `count` windows whose place k lies inside, and of the pixels that lie there."""
         before = (slice(None),) * self.axis
-        for k in range(self.size):
-            first = max(0, -((k - self.padding) // self.stride))  # the least o with s o + k - p >= 0
-            stop = min(count, (length - 1 + self.padding - k) // self.stride + 1)
-            if first < stop:
-                start = self.stride * first + k - self.padding
-                pixels = slice(start, start + self.stride * (stop - first - 1) + 1, self.stride)
-                yield k, (*before, slice(first, stop)), (*before, pixels)
+        for k, seers, pixels in window_places(length, count, self.size, self.stride, self.padding):
+            yield k, (*before, seers), (*before, pixels)
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What a kernel takes."""
+        return {"size": self.size, "stride": self.stride, "padding": self.padding}
+
+    def along(self, x: Array) -> Array:
+        """Return images as (A, L, B), with L along the windows' axis."""
+        before, behind = math.prod(x.shape[: self.axis]), math.prod(x.shape[self.axis + 1 :])
+        return x.reshape(before, x.shape[self.axis], behind)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of images of a shape with the whole windows, padding included, in place of the pixels."""
@@ -107,33 +115,21 @@ window_sum.vjp(
 window_spread.vjp(y=lambda g, windows, weights: window_sum(g, windows=windows, weights=weights))
 
 # ---------------------------------------------------------------------------------------------- the largest value of a window
-#
-# Products with 0 and 1 and maxima stand where one expects `where`: on a pattern that cannot be guessed they are several times as fast.
 
 
 @primitive(residuals=("choice",))
 def window_max(x: Array, *, windows: Windows) -> tuple[Array, Array]:
     """Return the largest value of every window; the residual says at which place k it stands, the first of equal ones."""
-    module = array_module(x)
     shape = windows.output_shape(x.shape)
-    out = module.full(shape, -module.inf, x.dtype)
-    choice = module.zeros(shape, np.min_scalar_type(windows.size - 1))
-    for k, seers, pixels in windows.places(x.shape[windows.axis], shape[windows.axis]):
-        largest, chosen, candidate = out[seers], choice[seers], x[pixels]
-        is_larger = (candidate > largest).astype(choice.dtype)
-        module.maximum(chosen, k * is_larger, out=chosen)  # k rises, so the last one that was larger stays
-        module.maximum(largest, candidate, out=largest)
-    return out, choice
+    largest, choice = kernels.window_max(windows.along(x), **windows.settings, count=shape[windows.axis])
+    return largest.reshape(shape), choice.reshape(shape)
 
 
 @primitive()
 def window_put(y: Array, choice: Array, *, windows: Windows, length: int) -> Array:
     """Return images of a length along the axis, to which every window has added its value at the place it chose."""
-    out = array_module(y).zeros(windows.resized(y.shape, length), y.dtype)
-    for k, seers, pixels in windows.places(length, y.shape[windows.axis]):
-        part = out[pixels]
-        part += y[seers] * (choice[seers] == k)
-    return out
+    out = kernels.window_put(windows.along(y), windows.along(choice), **windows.settings, length=length)
+    return out.reshape(windows.resized(y.shape, length))
 
 
 @primitive()

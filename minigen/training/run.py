@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
 from minigen.training.files import HasState, load_state, read_state, save_state
 
@@ -119,6 +120,7 @@ class Run:
         with (
             _signals_noted() as noted,
             one_blas_thread(),
+            kept_memory(),
             tqdm(
                 total=self.steps,
                 initial=self.step,

@@ -154,6 +154,8 @@ def test_only_the_kernels_of_float64_numbers_and_of_normal_numbers_compute_in_fl
 
 TABLE = [name for name, function in vars(reference).items() if inspect.isfunction(function) and name[0] != "_"]
 TABLE.remove("array_module")
+TABLE.remove("window_places")
+PLAIN_ON_GPU = {"moments", "normalize", "normalize_backward", "window_max", "window_put"}  # CuPy runs the reference
 
 
 class CupyArray:
@@ -191,11 +193,12 @@ def choice(monkeypatch, *arrays, **options):
 
 
 def test_every_kernel_of_the_reference_is_in_the_table_and_has_a_cuda_twin():
-    assert len(TABLE) == 31
+    assert len(TABLE) == 36
     for name in TABLE:
         assert callable(getattr(kernels, name))
         assert getattr(kernels, name).__wrapped__ is getattr(reference, name)
-        assert getattr(cuda, name).__module__ == cuda.__name__
+        if name not in PLAIN_ON_GPU:
+            assert getattr(cuda, name).__module__ == cuda.__name__
     for name in ("convolve", "convolve_transposed", "convolve_weight"):
         plain = getattr(kernels, name).__wrapped__
         assert plain is getattr(convolution_reference, name)

@@ -31,6 +31,7 @@ import functools
 import math
 import threading
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import binding, ir
@@ -292,7 +293,8 @@ def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms,
         while lane < lanes:
             wide = _lanes(lanes - lane)
             whole = lane + wide <= outputs  # else the tile would write into the next pixel
-            chunk = max(1, _CHUNK * jumps.size // (len(matrix) * wide + 1) if whole else jumps.size)
+            parts = -(-len(matrix) * wide // _CHUNK) if whole else 1
+            chunk = max(1, -(-jumps.size // max(1, parts)))
             for t in range(0, max(1, jumps.size), chunk):  # so many runs that their weights stay in the cache
                 for m in range(0, count, ROWS):
                     to, to_rows = out.ctypes.data + 4 * (origin + lane), _six(places, m, count, some_places)
@@ -566,40 +568,47 @@ def _swept(
         inputs = source.shape[3] // groups
     loop = _sweep_depthwise if depthwise else _sweep_few if outputs <= _FEW else _sweep
     out = np.empty((len(source), *out_size, groups * outputs), np.float32)
-    flat_source, flat_out = source.reshape(-1), out.reshape(-1)
     flat_weight = weight.reshape(-1, *weight.shape[2:])  # (kh kw, c, K)
+    if transposed and not depthwise:
+        flat_weight = _transposed(flat_weight)  # (kh kw, K, c)
+    jobs: list[Job] = []
     for sweep in sweeps:
-        live = flat_weight[list(sweep.taps)]  # (T, c, K)
+        live = flat_weight[list(sweep.taps)]  # (T, c, K), or (T, K, c)
         for g in range(groups):
             start = np.zeros(whole_vectors(outputs), np.float32)
             if bias is not None:
                 start[:outputs] = bias[g * outputs : (g + 1) * outputs]
             if depthwise:
-                matrix = _padded(live[:, 0])  # (T, lanes)
+                matrix = live.reshape(len(sweep.taps), outputs)  # (T, lanes)
             else:
-                block = weight.shape[3] // groups
-                matrix = live[:, :, g * block : (g + 1) * block]
-                matrix = matrix.swapaxes(1, 2) if transposed else matrix  # (T, inputs, outputs)
-                matrix = _padded(matrix.transpose(2, 0, 1) if loop is _sweep_few else matrix.reshape(-1, outputs))
+                block = slice(g * inputs, (g + 1) * inputs) if transposed else slice(g * outputs, (g + 1) * outputs)
+                matrix = live[:, block] if transposed else live[:, :, block]  # (T, inputs, outputs)
+                matrix = matrix.transpose(2, 0, 1) if loop is _sweep_few else matrix.reshape(-1, outputs)
             lanes = loop is not _sweep
             plan = plan_of(
                 sweep, size=size, source_channels=source.shape[3], first_channel=g * inputs, channels=inputs, out_size=out_size,
                 out_channels=out.shape[3], out_first=g * outputs, lanes=lanes,
             )  # fmt: skip
-            _share_out(
-                functools.partial(
-                    loop, flat_out, flat_source, np.ascontiguousarray(matrix), start, len(source), outputs, plan.pixels, plan.places,
-                    plan.jumps if lanes else plan.runs, plan.terms, tuple(plan.layout),
-                ),
-                plan, len(source), matrix.size,
-            )  # fmt: skip
+            jumps = plan.jumps if lanes else plan.runs
+            matrix = np.ascontiguousarray(_padded(matrix))
+            tables = (matrix, start, outputs, plan.pixels, plan.places, jumps, plan.terms, tuple(plan.layout))
+            jobs.append(Job(functools.partial(_sweep_part, loop, out, source, tables), plan, matrix.size))
+    _share_out(jobs, len(source))
     return out
+
+
+def _sweep_part(
+    loop: Callable[..., None], out: Array, source: Array, tables: tuple[Any, ...], images: slice, band: Array, first: int, last: int
+) -> None:  # fmt: skip
+    matrix, start, *others = tables
+    part = source[images]
+    loop(out[images].reshape(-1), part.reshape(-1), matrix, start, len(part), *others, band, first, last)
 
 
 def _weight_sum(
     loop: Callable[..., None], x: Array, y: Array, geometry: Geometry, first_input: int, first_output: int, shape: tuple[int, ...]
 ) -> Array:  # fmt: skip
-    """Return what a loop sums up, of that shape: each thread sums over its bands, then they are added up."""
+    """Return what a loop sums up, of that shape: each thread sums over its part, then they are added up."""
     inputs = x.shape[3] // geometry.groups
     outputs = y.shape[3] // geometry.groups
     if loop is _weight_depthwise:
@@ -608,26 +617,62 @@ def _weight_sum(
         geometry.forward, size=geometry.size, source_channels=x.shape[3], first_channel=first_input, channels=inputs,
         out_size=geometry.out_size, out_channels=y.shape[3], out_first=first_output, lanes=loop is not _weight,
     )  # fmt: skip
-    totals: dict[int, Array] = {}
-    flat_x, rows = x.reshape(-1), y.reshape(-1, y.shape[3])
+    totals: dict[tuple[int, int], Array] = {}
     y_size = plan.pixels.size * shape[-1] if loop is not _weight_few and outputs < shape[-1] else 0
 
-    def work(band: Array, first: int, last: int) -> None:
-        totals[first] = np.zeros(shape, np.float32)
+    def work(images: slice, band: Array, first: int, last: int) -> None:
+        total = totals[images.start, first] = np.zeros(shape, np.float32)
+        part, rows = x[images], y[images].reshape(-1, y.shape[3])
         loop(
-            totals[first], flat_x, rows, len(x), outputs, first_output, plan.pixels, plan.jumps, plan.step, tuple(plan.layout), band,
-            _workspace("y", y_size), first, last,
+            total, part.reshape(-1), rows, len(part), outputs, first_output, plan.pixels, plan.jumps, plan.step, tuple(plan.layout),
+            band, _workspace("y", y_size), first, last,
         )  # fmt: skip
 
-    _share_out(work, plan, len(x), math.prod(shape))
-    return functools.reduce(np.add, (totals[first] for first in sorted(totals)))  # always in the same order
+    _share_out([Job(work, plan, math.prod(shape))], len(x))
+    return functools.reduce(np.add, (totals[place] for place in sorted(totals)))  # always in the same order
 
 
-def _share_out(work: Callable[[Array, int, int], None], plan: Plan, n: int, products: int) -> None:
-    """Call work(workspace, first, last) on all bands of n images, on several threads if that pays; an output costs so many products."""
-    bands = n * plan.layout.bands if plan.layout.bands > 1 else -(-n // plan.layout.images)
-    worth = -(-_ENOUGH // max(1, products * plan.pixels.size))
-    threads.in_pieces(lambda first, last: work(_workspace("band", plan.band_size), first, last), bands, worth)
+class Job(NamedTuple):
+    """A part of the work that is done image by image: `work(images, workspace, first band, last band)`."""
+
+    work: Callable[[slice, Array, int, int], None]
+    plan: Plan
+    products: int  # for an output
+
+
+def _share_out(jobs: list[Job], n: int) -> None:
+    """Do jobs on n images, on several threads if that pays: each takes some images, or some bands where images are few."""
+    whole = sum(job.products * job.plan.layout.height * job.plan.layout.width for job in jobs)  # products for an image
+
+    def on_images(first: int, last: int) -> None:
+        for job in jobs:
+            layout = job.plan.layout
+            bands = (last - first) * layout.bands if layout.bands > 1 else -(-(last - first) // layout.images)
+            job.work(slice(first, last), _workspace("band", job.plan.band_size), 0, bands)
+
+    if n == 0 or n >= threads.get_threads():
+        threads.in_pieces(on_images, n, -(-_ENOUGH // max(1, whole)))
+        return
+    for job in jobs:
+        worth = -(-_ENOUGH // max(1, job.products * job.plan.pixels.size))
+        bands = n * job.plan.layout.bands if job.plan.layout.bands > 1 else -(-n // job.plan.layout.images)
+        threads.in_pieces(functools.partial(_on_bands, job, slice(0, n)), bands, worth)
+
+
+def _on_bands(job: Job, images: slice, first: int, last: int) -> None:
+    job.work(images, _workspace("band", job.plan.band_size), first, last)
+
+
+def _transposed(weight: Array) -> Array:
+    """Return a weight, (taps, C, K), as (taps, K, C)."""
+    taps, c, k = weight.shape
+    out = np.empty((taps, k, c), np.float32)
+
+    def work(first: int, last: int) -> None:
+        out[first:last] = weight[first:last].swapaxes(1, 2)
+
+    threads.in_pieces(work, taps, -(-threads.SMALLEST_PIECE // max(1, c * k)))
+    return out
 
 
 def _padded(matrix: Array) -> Array:

@@ -1,0 +1,252 @@
+"""Training steps of models of images, each written twice: with minigen's layers, and in PyTorch.
+
+    classifier   `models.ConvClassifier` on 28 x 28: two convolutions with batch normalization and pooling, one hidden layer
+    vae          28 x 28 to a Gaussian latent and back: two convolutions, two transposed ones; Bernoulli pixels
+    dcgan        32 x 32 x 3: four transposed convolutions against four convolutions, with batch normalization; a step of D, one of G
+    pixelcnn     28 x 28: a 7x7 convolution with mask A, five 3x3 ones with mask B, 64 channels, and two 1x1; Bernoulli pixels
+
+A step is forward, backward and Adam, in float32 on one batch. PyTorch's masked convolution is a dense one with a masked weight.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import harness
+import numpy as np
+
+import minigen as mg
+from minigen import nn, ops
+from minigen.distributions import Bernoulli, Normal, kl_divergence
+from minigen.engine import Tensor, TensorLike
+from minigen.models import GAN
+from minigen.models.classifier import ConvClassifier
+from minigen.optim import Adam
+from minigen.random import Generator
+
+BATCH_SIZES = {"classifier": 128, "vae": 128, "dcgan": 64, "pixelcnn": 32}
+WIDTHS, FEATURES = (16, 32), 64  # of the classifier
+VAE_LATENT, GAN_LATENT, CHANNELS, BLOCKS = 16, 100, 64, 5
+BETAS = {"classifier": (0.9, 0.999), "vae": (0.9, 0.999), "dcgan": (0.5, 0.999), "pixelcnn": (0.9, 0.999)}
+
+
+def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return images, (N, H, W, C), and labels, (N,), drawn at random; the pixels are bits but for the GAN's."""
+    rng, n = np.random.default_rng(0), BATCH_SIZES[name]
+    labels = rng.integers(0, 10, n)
+    if name == "dcgan":
+        return rng.uniform(-1, 1, (n, 32, 32, 3)).astype(np.float32), labels
+    return rng.integers(0, 2, (n, 28, 28, 1)).astype(np.float32), labels
+
+
+# ------------------------------------------------------------------------------------------------------ minigen
+
+
+class Reshape(nn.Module):
+    """Every example in another shape."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Reshape, (N, ...) -> (N, *shape)."""
+        return ops.reshape(x, shape=(x.shape[0], *self.shape))
+
+
+class VAE(nn.Module):
+    """Kingma & Welling 2014 with convolutions."""
+
+    def __init__(self, rng: Generator) -> None:
+        settings = {"kernel_size": 4, "stride": 2, "padding": 1, "rng": rng}
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 32, **settings), nn.ReLU(), nn.Conv2d(32, 64, **settings), nn.ReLU(), nn.Flatten(),
+            nn.Linear(7 * 7 * 64, 2 * VAE_LATENT, rng=rng),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Linear(VAE_LATENT, 7 * 7 * 64, rng=rng), nn.ReLU(), Reshape(7, 7, 64),
+            nn.ConvTranspose2d(64, 32, **settings), nn.ReLU(), nn.ConvTranspose2d(32, 1, **settings),
+        )  # fmt: skip
+
+    def loss(self, x: Tensor, rng: Generator) -> Tensor:
+        """Return the negative evidence lower bound, in nats per image."""
+        parameters = self.encoder(x)
+        posterior = Normal(parameters[:, :VAE_LATENT], log_variance=parameters[:, VAE_LATENT:])
+        logits = self.decoder(posterior.rsample(rng=rng))
+        divergence = kl_divergence(posterior, Normal(0.0, scale=1.0))
+        return (ops.sum(divergence) - ops.sum(Bernoulli(logits=logits).log_prob(x))) / len(x)
+
+
+def dcgan(rng: Generator) -> GAN:
+    """Radford et al. 2016, at 32 x 32."""
+    up = {"kernel_size": 4, "stride": 2, "padding": 1, "bias": False, "rng": rng}
+    generator = nn.Sequential(
+        Reshape(1, 1, GAN_LATENT),
+        nn.ConvTranspose2d(GAN_LATENT, 256, kernel_size=4, bias=False, rng=rng), nn.BatchNorm(256), nn.ReLU(),
+        nn.ConvTranspose2d(256, 128, **up), nn.BatchNorm(128), nn.ReLU(),
+        nn.ConvTranspose2d(128, 64, **up), nn.BatchNorm(64), nn.ReLU(),
+        nn.ConvTranspose2d(64, 3, **up), nn.Tanh(),
+    )  # fmt: skip
+    discriminator = nn.Sequential(
+        nn.Conv2d(3, 64, **up), nn.LeakyReLU(slope=0.2),
+        nn.Conv2d(64, 128, **up), nn.BatchNorm(128), nn.LeakyReLU(slope=0.2),
+        nn.Conv2d(128, 256, **up), nn.BatchNorm(256), nn.LeakyReLU(slope=0.2),
+        nn.Conv2d(256, 1, kernel_size=4, bias=False, rng=rng), nn.Flatten(),
+    )  # fmt: skip
+    return GAN(generator, discriminator, latent=GAN_LATENT)
+
+
+def pixelcnn(rng: Generator) -> nn.Sequential:
+    """Van den Oord et al. 2016, without gates."""
+    layers: list[nn.Module] = [nn.MaskedConv2d(1, CHANNELS, kernel_size=7, kind="A", rng=rng), nn.ReLU()]
+    for _ in range(BLOCKS):
+        layers += [nn.MaskedConv2d(CHANNELS, CHANNELS, kernel_size=3, kind="B", rng=rng), nn.ReLU()]
+    layers += [nn.Conv2d(CHANNELS, CHANNELS, kernel_size=1, rng=rng), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(CHANNELS, 1, kernel_size=1, rng=rng))
+
+
+def minigen_players(name: str, device: str) -> list[tuple[nn.Module, Callable[[], Tensor]]]:
+    """Return each network that is trained, and its loss on the batch."""
+    rng = Generator(0, device=device)
+    images, labels = (mg.tensor(array, device=device) for array in batch(name))
+    if name == "classifier":
+        classifier = ConvClassifier(size=(28, 28), widths=WIDTHS, features=FEATURES, rng=rng).to(device)
+        return [(classifier, lambda: classifier.loss((images, labels))[0])]
+    if name == "vae":
+        vae = VAE(rng)
+        return [(vae, lambda: vae.loss(images, rng))]
+    if name == "dcgan":
+        gan = dcgan(rng).to(device)
+        return [
+            (gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0]),
+            (gan.generator, lambda: gan.generator_loss(len(images), rng=rng)[0]),
+        ]
+    net = pixelcnn(rng)
+    return [(net, lambda: -ops.sum(Bernoulli(logits=net(images)).log_prob(images)) / len(images))]
+
+
+def minigen_step(name: str, device: str = "cpu") -> harness.Work:
+    """Return a step of minigen: the loss, its gradient by the player's parameters, Adam; one player after the other."""
+    beta1, beta2 = BETAS[name]
+    players = [
+        (Adam(net, learning_rate=1e-3, beta1=beta1, beta2=beta2), net.parameters(), loss)
+        for net, loss in minigen_players(name, device)
+    ]
+
+    def step() -> None:
+        for optimizer, parameters, loss in players:
+            optimizer.zero_grad()
+            loss().backward(inputs=parameters)
+            optimizer.step()
+
+    return step
+
+
+# ------------------------------------------------------------------------------------------------------ PyTorch
+
+
+class Player(NamedTuple):
+    """A network in PyTorch, and its loss on the batch."""
+
+    net: Any
+    loss: Callable[[], Any]
+
+
+def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Player]:
+    """Return the same networks in PyTorch, with images laid out "NCHW" or "channels_last"."""
+    net, functional = torch.nn, torch.nn.functional
+    form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    images, labels = (torch.from_numpy(array).to(device) for array in batch(name))
+    images = images.permute(0, 3, 1, 2).contiguous(memory_format=form)
+    n = len(images)
+    torch.manual_seed(0)
+
+    def placed(*layers: Any) -> Any:
+        return net.Sequential(*layers).to(device).to(memory_format=form)
+
+    if name == "classifier":
+        layers: list[Any] = []
+        for before, after in zip((1, *WIDTHS), WIDTHS, strict=False):
+            convolution = net.Conv2d(before, after, 3, padding=1, bias=False)
+            layers += [convolution, net.BatchNorm2d(after), net.ReLU(), net.MaxPool2d(2)]
+        hidden = net.Linear(7 * 7 * WIDTHS[-1], FEATURES)
+        classifier = placed(*layers, net.Flatten(), hidden, net.ReLU(), net.Linear(FEATURES, 10))
+        return [Player(classifier, lambda: functional.cross_entropy(classifier(images), labels))]
+
+    if name == "vae":
+        encoder = placed(
+            net.Conv2d(1, 32, 4, 2, 1), net.ReLU(), net.Conv2d(32, 64, 4, 2, 1), net.ReLU(), net.Flatten(),
+            net.Linear(7 * 7 * 64, 2 * VAE_LATENT),
+        )  # fmt: skip
+        decoder = placed(
+            net.Linear(VAE_LATENT, 7 * 7 * 64), net.ReLU(), net.Unflatten(1, (64, 7, 7)),
+            net.ConvTranspose2d(64, 32, 4, 2, 1), net.ReLU(), net.ConvTranspose2d(32, 1, 4, 2, 1),
+        )  # fmt: skip
+
+        def bound() -> Any:
+            mean, log_variance = encoder(images).chunk(2, dim=1)
+            z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+            divergence = 0.5 * (mean * mean + torch.exp(log_variance) - 1 - log_variance).sum()
+            fit = functional.binary_cross_entropy_with_logits(decoder(z), images, reduction="sum")
+            return (divergence + fit) / n
+
+        return [Player(net.ModuleList([encoder, decoder]), bound)]
+
+    if name == "dcgan":
+        generator = placed(
+            net.Unflatten(1, (GAN_LATENT, 1, 1)),
+            net.ConvTranspose2d(GAN_LATENT, 256, 4, bias=False), net.BatchNorm2d(256), net.ReLU(),
+            net.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.ReLU(),
+            net.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), net.BatchNorm2d(64), net.ReLU(),
+            net.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), net.Tanh(),
+        )  # fmt: skip
+        discriminator = placed(
+            net.Conv2d(3, 64, 4, 2, 1, bias=False), net.LeakyReLU(0.2),
+            net.Conv2d(64, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.LeakyReLU(0.2),
+            net.Conv2d(128, 256, 4, 2, 1, bias=False), net.BatchNorm2d(256), net.LeakyReLU(0.2),
+            net.Conv2d(256, 1, 4, bias=False), net.Flatten(),
+        )  # fmt: skip
+        softplus = functional.softplus
+
+        def discriminator_loss() -> Any:
+            with torch.no_grad():
+                fake = generator(torch.randn(n, GAN_LATENT, device=device))
+            return softplus(-discriminator(images)).mean() + softplus(discriminator(fake)).mean()
+
+        def generator_loss() -> Any:
+            return softplus(-discriminator(generator(torch.randn(n, GAN_LATENT, device=device)))).mean()
+
+        return [Player(discriminator, discriminator_loss), Player(generator, generator_loss)]
+
+    class Masked(net.Conv2d):
+        """A dense convolution whose weight is multiplied by a mask."""
+
+        def __init__(self, inputs: int, taps: int, kind: str) -> None:
+            super().__init__(inputs, CHANNELS, taps, padding=taps // 2)
+            mask = nn.tap_mask((taps, taps), kind=kind).astype(np.float32)
+            self.register_buffer("mask", torch.from_numpy(mask))
+
+        def forward(self, x: Any) -> Any:
+            return functional.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+    layers = [Masked(1, 7, "A"), net.ReLU()]
+    for _ in range(BLOCKS):
+        layers += [Masked(CHANNELS, 3, "B"), net.ReLU()]
+    pixels = placed(*layers, net.Conv2d(CHANNELS, CHANNELS, 1), net.ReLU(), net.Conv2d(CHANNELS, 1, 1))
+    likelihood = functional.binary_cross_entropy_with_logits
+    return [Player(pixels, lambda: likelihood(pixels(images), images, reduction="sum") / n)]
+
+
+def torch_step(torch: Any, name: str, layout: str, adam: str, device: str = "cpu") -> harness.Work:
+    """Return the same step in PyTorch."""
+    kinds = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+    players = []
+    for net, loss in torch_players(torch, name, layout, device):
+        parameters = list(net.parameters())
+        players.append((torch.optim.Adam(parameters, lr=1e-3, betas=BETAS[name], **kinds[adam]), parameters, loss))
+
+    def step() -> None:
+        for optimizer, parameters, loss in players:
+            optimizer.zero_grad()
+            loss().backward(inputs=parameters)
+            optimizer.step()
+
+    return step

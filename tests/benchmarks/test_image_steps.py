@@ -1,0 +1,51 @@
+"""The models of images whose steps are timed: the same in minigen and in PyTorch."""
+
+import image_steps
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen import no_grad
+
+torch = pytest.importorskip("torch")
+
+
+def both(name):
+    ours = [net for net, _ in image_steps.minigen_players(name, "cpu")]
+    theirs = [player.net for player in image_steps.torch_players(torch, name, "NCHW", "cpu")]
+    return ours, theirs
+
+
+def copy_weights(ours, theirs):
+    """Without linear layers, all weights are vectors or those of convolutions."""
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        values = torch.from_numpy(np.array(mine.data))
+        its.data.copy_(values.permute(3, 2, 0, 1) if values.ndim == 4 else values)
+
+
+@pytest.mark.parametrize("name", image_steps.BATCH_SIZES)
+def test_the_networks_have_as_many_parameters(name):
+    for ours, theirs in zip(*both(name), strict=True):
+        mine, its = ([parameter.shape for parameter in net.parameters()] for net in (ours, theirs))
+        assert [sorted(shape) for shape in mine] == [sorted(shape) for shape in its]
+
+
+def test_the_pixelcnns_agree():
+    (ours,), (theirs,) = both("pixelcnn")
+    copy_weights(ours, theirs)
+    images = image_steps.batch("pixelcnn")[0][:2]
+    with no_grad(), torch.no_grad():
+        wanted = theirs(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        np.testing.assert_allclose(ours(mg.tensor(images)).data, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_the_players_of_the_dcgan_agree():
+    (discriminator, generator), (their_discriminator, their_generator) = both("dcgan")
+    copy_weights(discriminator, their_discriminator)
+    copy_weights(generator, their_generator)
+    z = np.random.default_rng(0).standard_normal((4, image_steps.GAN_LATENT), dtype=np.float32)
+    with no_grad(), torch.no_grad():
+        fake, their_fake = generator(mg.tensor(z)), their_generator(torch.from_numpy(z))
+        np.testing.assert_allclose(fake.data, their_fake.permute(0, 2, 3, 1).numpy(), rtol=1e-3, atol=1e-4)
+        scores = their_discriminator(their_fake).numpy()
+        np.testing.assert_allclose(discriminator(fake).data, scores, rtol=1e-2, atol=1e-3)

@@ -1,0 +1,25 @@
+"""The programs as a user runs them, quickly."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from . import FOLDER
+
+ROW = {"kernel", "pass", "shape", "implementation", "device", "ms", "gflops", "torch_ms", "ratio"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["--scaling"]], ids=["kernels", "scaling"])
+def test_the_kernels_are_timed_written_and_drawn(more, tmp_path):
+    files = ["--json", str(tmp_path / "rows.json"), "--plot", str(tmp_path / "rows.png")]
+    command = [sys.executable, FOLDER / "kernels.py", "--device", "cpu", "--quick", *more, *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "rows.json").read_text())
+    assert content["machine"]["threads"] == 2
+    assert all(row.keys() >= ROW for row in content["rows"])
+    assert {"reference", "numba"} <= {row["implementation"] for row in content["rows"]}
+    assert (tmp_path / "rows.png").stat().st_size > 10_000
