@@ -268,7 +268,7 @@ def test_workspaces_are_bounded_and_given_back():
         cpu.convolve(x, np.zeros((3, 3, 64, 16), np.float32), None, geometry=found)
     held = {name: array.size for (_, name), array in cpu._workspaces.items()}
     assert held["band"] <= 2**16 + 3 * 30 * 64 * LANES
-    cpu.release_workspaces()
+    kernels.release_workspaces()
     assert not cpu._workspaces
 
 
