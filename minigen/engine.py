@@ -543,6 +543,7 @@ class Plan(NamedTuple):
     """
 
     pulls: list[Pull]
+    joint: Callable[..., Any] | None  # runs first, on all that is saved; the pulls take their parts of what it returns
     pick: Callable[[list[Any]], Sequence[Any]]  # from the pool to what is saved
     sources: list[Callable[[Node, Any], Any]]  # for each saved value, what puts it back into the graph
     is_plain: bool  # only arguments and the output are saved, and the pool ends there
@@ -598,6 +599,7 @@ class Primitive(Generic[Signature]):
         self.residuals = residuals
         self.is_view = is_view
         self.vjps: dict[str, Callable[..., Any] | None] = {}
+        self.joint: Callable[..., Any] | None = None
         self.plans: dict[int, Plan] = {}
         parameters = inspect.signature(forward).parameters.values()
         self.arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
@@ -613,6 +615,28 @@ class Primitive(Generic[Signature]):
         """
         self.vjps = vjps
         self.plans.clear()
+
+    def joint_vjp(self, joint: Callable[..., Any]) -> Callable[..., Any]:
+        """Register one vjp for all arguments, for gradients that come out of one pass; may be used as a decorator.
+
+        It takes what a vjp takes and returns a tuple with a cotangent for each array argument, None where no gradient flows. Recurrent
+        networks and attention have such ones.
+
+        Example:
+            >>> @primitive()
+            ... def product(a, b):
+            ...     return a * b
+            >>> @product.joint_vjp
+            ... def _(g, a, b):
+            ...     return g * b, g * a
+            >>> a, b = (Tensor(np.array(n), requires_grad=True) for n in (2.0, 3.0))
+            >>> [slope.item() for slope in grad(product(a, b), [a, b])]
+            [3.0, 2.0]
+            >>> _ = Primitive.registry.pop("product")
+        """
+        self.joint = joint
+        self.plans.clear()
+        return joint
 
     def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
         """Compute the output: a Tensor, recorded where it has to be, or an array if no argument is a Tensor."""
@@ -709,6 +733,9 @@ class Primitive(Generic[Signature]):
         for position, argument in enumerate(argument_of):
             if not wanted[position]:
                 continue
+            if self.joint:
+                runs.append((position, operator.itemgetter(position), []))
+                continue
             if argument not in self.vjps:
                 raise NotImplementedError(
                     f"{self.name}: there is no gradient with respect to {argument}; detach() it, or register a vjp"
@@ -725,13 +752,15 @@ class Primitive(Generic[Signature]):
                 raise TypeError(f"{self.name}: the vjp of {argument} asks for {unknown}; it can have {known}")
             runs.append((position, vjp, needs))
 
+        joint_needs = list(inspect.signature(self.joint).parameters)[1:] if self.joint else []
+
         # Where they find it: a pool that holds no more than is needed.
-        needed = {need for _, _, needs in runs for need in needs}
+        needed = {need for _, _, needs in runs for need in needs} | set(joint_needs)
         keywords = [name for name in self.keywords if name in needed]
         shapes = [i for i, name in enumerate(names) if f"{name}_shape" in needed]
         pool = [*names, "out", *self.residuals, *keywords, *(f"{names[i]}_shape" for i in shapes)]
         pulls: list[Pull] = []
-        slots: list[int] = []  # the place in the pool of each saved value
+        slots = [pool.index(need) for need in joint_needs]  # the place in the pool of each saved value
         for position, vjp, needs in runs:
             pulls.append(Pull(position, vjp, slice(len(slots), len(slots) + len(needs))))
             slots += [pool.index(need) for need in needs]
@@ -745,6 +774,7 @@ class Primitive(Generic[Signature]):
 
         plan = Plan(
             pulls=pulls,
+            joint=self.joint,
             pick=_picker(slots),
             sources=[source(slot) for slot in slots],
             is_plain=self.variadic is None and all(slot <= len(names) for slot in slots),
@@ -904,6 +934,8 @@ def _pull_back(
             if node.saved is None or node.versions:
                 _check_intact(caller, node)
             saved: Any = node.saved_tensors() if create_graph else node.saved
+            if node.plan.joint:
+                cotangent = node.plan.joint(cotangent, *saved)  # now a tuple, of which each pull takes its part
             for position, vjp, values in pulls:
                 parent: Any = node.parents[position]
                 if onward is None or parent in onward:
@@ -983,6 +1015,8 @@ def _check_intact(caller: str, node: Node) -> None:
 def _fitted(cotangent: Any, node: Node, position: int, parent: Any) -> Any:
     """Undo what broadcasting and type promotion did to the argument; a vjp that misses otherwise is an error in the primitive."""
     primitive = node.primitive
+    if cotangent is None:
+        raise RuntimeError(f"{primitive.name}: the vjp for argument {position} returned None, but a gradient is wanted")
     if isinstance(cotangent, np.generic):
         cotangent = np.asarray(cotangent)
     if cotangent.shape != parent.shape:

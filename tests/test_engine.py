@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen.backend import module_of, to_device
+from minigen.backend import array_module, module_of, to_device
 from minigen.engine import Node, Primitive, Tensor, add, debug, grad, no_grad, primitive
 from minigen.testing import gradcheck
 
@@ -1041,3 +1041,49 @@ def test_raw_arrays_in_a_raw_array_out(device):
     assert type(add(x, 1.0)) is module_of(device).ndarray
     assert type(mg.exp(x)) is module_of(device).ndarray
     assert type(mg.exp(Tensor(x))) is Tensor
+
+
+@pytest.fixture
+def polar():
+    """x cos(y) and how often its joint vjp has run."""
+    runs = []
+
+    @primitive(residuals=("cosine",))
+    def polar(x, y, *, factor=1.0):
+        module = array_module(x)
+        cosine = module.cos(y)
+        return factor * x * cosine, cosine
+
+    @polar.joint_vjp
+    def _(g, x, y, cosine, factor):
+        runs.append(type(x))
+        return factor * g * mg.cos(y), -factor * g * x * mg.sin(y)
+
+    yield polar, runs
+    del Primitive.registry["polar"]
+
+
+def test_a_joint_vjp_runs_once_for_all_arguments_and_is_right_to_second_order(polar):
+    function, runs = polar
+    x, y = (Tensor(np.array([0.3, v]), requires_grad=True) for v in (1.1, -0.4))
+    grad(function(x, y), [x, y], np.ones(2))
+    assert runs == [np.ndarray]
+    gradcheck(lambda x, y: function(x, y, factor=2.0), [np.array([0.3, 1.1]), np.array([0.7, -2.0])])
+
+
+def test_a_joint_vjp_serves_a_single_argument(polar):
+    function, _ = polar
+    y = Tensor(np.array([0.5]), requires_grad=True)
+    assert grad(function(np.array([2.0]), y), y, np.ones(1)).item() == -2.0 * np.sin(0.5)
+
+
+def test_a_joint_vjp_that_returns_nothing_for_a_wanted_argument_is_an_error():
+    @primitive()
+    def half(x):
+        return x / 2
+
+    half.joint_vjp(lambda g: (None,))
+    x = Tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(RuntimeError, match="half: the vjp for argument 0 returned None"):
+        grad(half(x), x, np.ones(2))
+    del Primitive.registry["half"]

@@ -13,7 +13,6 @@ import functools
 import importlib
 import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar, cast
@@ -23,6 +22,7 @@ import numpy as np
 from minigen.backend import Array, array_module, device_of
 from minigen.kernels import reference, threads
 from minigen.kernels.convolution import reference as convolution
+from minigen.kernels.memory import release_workspaces as release_workspaces
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -115,18 +115,6 @@ elu_backward = _choose(reference.elu_backward)
 convolve = _choose(convolution.convolve)
 convolve_transposed = _choose(convolution.convolve_transposed)
 convolve_weight = _choose(convolution.convolve_weight)
-
-
-def release_workspaces() -> None:
-    """Give back the memory that the compiled convolutions keep from call to call: for each thread, a few rows of an image.
-
-    Example:
-        >>> release_workspaces()
-    """
-    compiled = sys.modules.get("minigen.kernels.convolution.cpu")
-    if compiled:
-        compiled.release_workspaces()
-
 
 # normalization
 moments = _choose(reference.moments, on_gpu=False)

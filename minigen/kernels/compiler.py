@@ -14,7 +14,11 @@ inner = numba.njit(**_OPTIONS)
 
 
 def loop(function: Callable[..., Any]) -> Any:
-    """Compile a loop at its first call, and keep the machine code on disk if there is a folder to write to."""
+    """Compile a loop at its first call, and keep the machine code on disk if there is a folder to write to.
+
+    Kept code is made anew when the loop's own file changes, but not when an `inner` function of another file does: whoever edits one of
+    those deletes the folders `__pycache__`.
+    """
     try:
         return numba.njit(function, cache=True, nogil=True, **_OPTIONS)
     except RuntimeError:  # Numba finds no such folder, as in a read-only installation

@@ -1,4 +1,4 @@
-"""Memory that arrays give back, kept for the next ones.
+"""Memory that is kept for the next use: workspaces of kernels, and what arrays give back.
 
 The system's allocator returns big pieces to the operating system as soon as they are free, and gets them again a moment later, page by
 page, each cleared and entered into a table: in a training step that takes as long as some of the arithmetic.
@@ -6,9 +6,40 @@ page, each cleared and entered into a table: in a training step that takes as lo
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array
+
+_workspaces: dict[tuple[int, str], Array] = {}
+
+
+def workspace(name: str, size: int) -> Array:
+    """Return `size` floats that this thread may use until it asks for that name again. What they hold is left over from before.
+
+    Example:
+        >>> workspace("example", 10).dtype
+        dtype('float32')
+    """
+    key = threading.get_ident(), name
+    found = _workspaces.get(key)
+    if found is None or found.size < size:
+        found = _workspaces[key] = np.empty(size, np.float32)
+    return found[:size]
+
+
+def release_workspaces() -> None:
+    """Give back the memory that compiled kernels keep from call to call: for each thread, one piece of each name.
+
+    Example:
+        >>> release_workspaces()
+    """
+    _workspaces.clear()
+
 
 # Of glibc's malloc.h. The threshold is the largest that it takes; bigger arrays always come from the operating system.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import kernels
-from minigen.kernels import threads
+from minigen.kernels import memory, threads
 from minigen.kernels.convolution import cpu, reference
 from minigen.kernels.convolution.geometry import Geometry
 from minigen.kernels.convolution.plan import LANES
@@ -153,7 +153,7 @@ def test_the_phases_write_every_pixel_once(found):
 @given(call=calls(), name=st.sampled_from(NAMES), poison=st.booleans())
 def test_the_compiled_kernels_equal_the_reference(call, name, poison):
     if poison:  # what a workspace held before must not matter
-        for held in cpu._workspaces.values():
+        for held in memory._workspaces.values():
             held.fill(np.nan)
     obtained = getattr(cpu, name)(*arguments(name, call), geometry=call[0])
     exact, bound = bounds(name, call)
@@ -261,15 +261,15 @@ if child:
 
 
 def test_workspaces_are_bounded_and_given_back():
-    cpu.release_workspaces()
+    kernels.release_workspaces()
     for n in (1, 100):
         found = geometry((28, 28), (3, 3), padding=(1, 1))
         x = np.zeros((n, 28, 28, 64), np.float32)
         cpu.convolve(x, np.zeros((3, 3, 64, 16), np.float32), None, geometry=found)
-    held = {name: array.size for (_, name), array in cpu._workspaces.items()}
+    held = {name: array.size for (_, name), array in memory._workspaces.items()}
     assert held["band"] <= 2**16 + 3 * 30 * 64 * LANES
     kernels.release_workspaces()
-    assert not cpu._workspaces
+    assert not memory._workspaces
 
 
 def test_float64_and_the_environment_choose_the_reference(monkeypatch):

@@ -14,10 +14,10 @@ for a few *rows* m and a few *lanes* l, which lie side by side in memory:
     convolve_transposed    the same, in one phase, which is an ordinary convolution: see `geometry.Sweep`
     convolve_weight        a tap and a channel  an output channel   a row of pixels             a pixel in it
 
-`_tile` computes (1) for 6 rows and 16, 32 or 64 lanes. It holds the outcomes in vector registers, 24 of them if a register has 16 numbers,
-so that each number read from b serves 6 products and each read from a up to 64. As `row` and `jump` are tables, the image is read where
-it lies: nothing is unrolled into columns, and a tap that is not live is in no table. What it does not spare is the zeros around an
-image: a *band* of some rows of pixels is first copied between zeros, into a workspace small enough for the processor's second
+`tile.py` computes (1) for 6 rows and 16, 32 or 64 lanes. It holds the outcomes in vector registers, 24 of them if a register has 16
+numbers, so that each number read from b serves 6 products and each read from a up to 64. As `row` and `jump` are tables, the image is
+read where it lies: nothing is unrolled into columns, and a tap that is not live is in no table. What it does not spare is the zeros
+around an image: a *band* of some rows of pixels is first copied between zeros, into a workspace small enough for the processor's second
 cache. Where no tap reads beyond the image, it is read in place.
 
 Memory moves 4 (H W C + P Q K) bytes for an image, twice the first if bands are copied; out of the cache come the weights, 4 T C K bytes for
@@ -29,187 +29,29 @@ depthwise convolution, where each channel has its own outputs, the lanes are the
 
 import functools
 import math
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import binding, ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from minigen.backend import Array
 from minigen.kernels import threads
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
 from minigen.kernels.convolution.plan import LANES, Layout, Plan, plan_of, whole_vectors
-
-# ------------------------------------------------------------------------------------------------------ the tile
-
-ROWS = 6
-_WIDE = 64 if binding.get_host_cpu_features().get("avx512f") else 16
-"""The most lanes of a tile: 6 x 64 fill the 32 registers of AVX-512, 6 x 16 the 16 of AVX2."""
-
-_FLOAT, _WORD, _INDEX = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-
-
-def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bool = False):
-    """Make the function that computes (1) for `ROWS` rows and `vectors` times `LANES` lanes.
-
-    With `a_lanes`, lane l reads a[... + l] instead, and without `b_lanes` all lanes read b[...]. With `dots`, the lanes are added up in
-    the end, and out and start have one number to a row.
-
-    Its arguments are int64. `out`, `start`, `a` and `b` are addresses; `out_rows`, `start_rows`, `a_rows`, `a_jumps` and `b_jumps` are the
-    addresses of tables of int64, which count floats, as do the steps; there are `jumps` o, and the table `terms` says how many i there are
-    to each. It is written in LLVM's language, since Numba has no vectors.
-    """
-
-    @intrinsic
-    def tile(context, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
-        def generate(target, builder, signature, arguments):
-            (out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms) = arguments
-            number = functools.partial(ir.Constant, _WORD)
-            reduce = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR]), f"llvm.vector.reduce.fadd.v{LANES}f32"
-            )
-
-            def place(base, offset):  # the address of a float
-                return builder.gep(base, [offset])
-
-            def pointer(address, kind=_FLOAT):
-                return builder.inttoptr(address, kind.as_pointer())
-
-            def entry(table, i):
-                return builder.load(place(pointer(table, _WORD), i))
-
-            def load(base, vector):
-                address = builder.bitcast(place(base, number(LANES * vector)), _VECTOR.as_pointer())
-                return builder.load(address, align=4)
-
-            def spread(scalar):  # to all lanes
-                single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, _INDEX(0))
-                zeros = ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
-                return builder.shuffle_vector(single, ir.Constant(_VECTOR, ir.Undefined), zeros)
-
-            def numbers(base, has_lanes):
-                return [load(base, v) for v in range(vectors)] if has_lanes else [spread(builder.load(base))] * vectors
-
-            # LLVM turns these variables into registers.
-            sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
-            rows, begun = [], []  # rows may repeat: all starts are read before the first outcome is written
-            for m in range(ROWS):
-                rows.append(place(pointer(a), entry(a_rows, number(m))))
-                first = place(pointer(start), entry(start_rows, number(m)))
-                begun.append(builder.load(first))
-                for v in range(vectors):
-                    builder.store(ir.Constant(_VECTOR, [0.0] * LANES) if dots else load(first, v), sums[m][v])
-
-            with cgutils.for_range(builder, jumps) as o:
-                jumped = [place(row, entry(a_jumps, o.index)) for row in rows]
-                lanes = place(pointer(b), entry(b_jumps, o.index))
-                with cgutils.for_range(builder, entry(terms, o.index)) as i:
-                    right = place(lanes, builder.mul(i.index, b_step))
-                    factors = numbers(right, b_lanes)
-                    offset = builder.mul(i.index, a_step)
-                    for m in range(ROWS):
-                        left = numbers(place(jumped[m], offset), a_lanes)
-                        for v in range(vectors):
-                            product = builder.fmul(left[v], factors[v], flags=["contract"])
-                            total = builder.fadd(builder.load(sums[m][v]), product, flags=["contract"])
-                            builder.store(total, sums[m][v])
-
-            for m in range(ROWS):
-                last = place(pointer(out), entry(out_rows, number(m)))
-                if dots:
-                    total = builder.load(sums[m][0])
-                    for v in range(1, vectors):
-                        total = builder.fadd(total, builder.load(sums[m][v]))
-                    builder.store(builder.call(reduce, [begun[m], total], fastmath=["reassoc"]), last)
-                    continue
-                for v in range(vectors):
-                    target_address = builder.bitcast(place(last, number(LANES * v)), _VECTOR.as_pointer())
-                    builder.store(builder.load(sums[m][v]), target_address, align=4)
-            return target.get_dummy_value()
-
-        return types.void(*[types.int64] * 13), generate
-
-    return tile
-
-
-_tile16, _tile32, _tile64 = _tile(1), _tile(2), _tile(4)
-_channels16, _channels32, _channels64 = (_tile(vectors, a_lanes=True) for vectors in (1, 2, 4))
-_scaled16, _scaled32, _scaled64 = (_tile(vectors, a_lanes=True, b_lanes=False) for vectors in (1, 2, 4))
-_dots16, _dots32, _dots64 = (_tile(vectors, a_lanes=True, dots=True) for vectors in (1, 2, 4))
-
+from minigen.kernels.convolution.tile import (
+    ROWS,
+    lanes_of,
+    multiply,
+    multiply_channels,
+    multiply_dots,
+    multiply_scaled,
+    six_rows,
+)
+from minigen.kernels.memory import workspace
 
 _CHUNK = 2**16
 """Floats of the weights that tiles use in turn: 256 kB, a part of a processor's second cache."""
-
-
-@inner
-def _lanes(left):
-    """Return how many lanes the next tile has, of those that are left."""
-    if left >= 64 and _WIDE >= 64:
-        return 64
-    return 32 if left >= 32 and _WIDE >= 32 else LANES
-
-
-@inner
-def _multiply(lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
-    if lanes == 64:
-        _tile64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _tile32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _tile16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def _multiply_channels(
-    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
-):
-    if lanes == 64:
-        _channels64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _channels32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _channels16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def _multiply_scaled(
-    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
-):
-    if lanes == 64:
-        _scaled64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _scaled32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _scaled16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def _multiply_dots(
-    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
-):
-    if lanes == 64:
-        _dots64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _dots32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _dots16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def _six(table, first, count, short):
-    """Return the address of six entries of a table from `first` on; where there are fewer, of a copy that repeats the last."""
-    if first + ROWS <= count:
-        return table.ctypes.data + 8 * first
-    for m in range(ROWS):
-        short[m] = table[min(first + m, count - 1)]
-    return short.ctypes.data
 
 
 # ------------------------------------------------------------------------------------------------------ bands
@@ -291,20 +133,20 @@ def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms,
         count = images * rows * layout.width
         lane = 0
         while lane < lanes:
-            wide = _lanes(lanes - lane)
+            wide = lanes_of(lanes - lane)
             whole = lane + wide <= outputs  # else the tile would write into the next pixel
             parts = -(-len(matrix) * wide // _CHUNK) if whole else 1
             chunk = max(1, -(-jumps.size // max(1, parts)))
             for t in range(0, max(1, jumps.size), chunk):  # so many runs that their weights stay in the cache
                 for m in range(0, count, ROWS):
-                    to, to_rows = out.ctypes.data + 4 * (origin + lane), _six(places, m, count, some_places)
+                    to, to_rows = out.ctypes.data + 4 * (origin + lane), six_rows(places, m, count, some_places)
                     if not whole:
                         to, to_rows = spill.ctypes.data, spill_rows.ctypes.data
                     begun, begun_rows = to, to_rows
                     if t == 0:
                         begun, begun_rows = start.ctypes.data + 4 * lane, zeros.ctypes.data
-                    _multiply(
-                        wide, to, to_rows, begun, begun_rows, begin, _six(pixels, m, count, some_pixels), jumps.ctypes.data + 8 * t,
+                    multiply(
+                        wide, to, to_rows, begun, begun_rows, begin, six_rows(pixels, m, count, some_pixels), jumps.ctypes.data + 8 * t,
                         1, matrix.ctypes.data + 4 * lane, weights.ctypes.data + 8 * t, lanes, min(chunk, jumps.size - t),
                         terms.ctypes.data + 8 * t,
                     )  # fmt: skip
@@ -330,14 +172,14 @@ def _sweep_few(out, source, matrix, start, n, outputs, pixels, places, jumps, te
         origin = image * layout.out_image + row * layout.out_line + layout.out_first
         count = images * rows * layout.width
         for m in range(0, count, ROWS):
-            a_rows, to_rows = _six(pixels, m, count, some_pixels), _six(places, m, count, some_places)
+            a_rows, to_rows = six_rows(pixels, m, count, some_pixels), six_rows(places, m, count, some_places)
             for k in range(outputs):
                 to = out.ctypes.data + 4 * (origin + k)
                 begun, begun_rows = start.ctypes.data + 4 * k, zeros.ctypes.data
                 lane = 0
                 while lane < lanes:
-                    wide = _lanes(lanes - lane)
-                    _multiply_dots(
+                    wide = lanes_of(lanes - lane)
+                    multiply_dots(
                         wide, to, to_rows, begun, begun_rows, begin + 4 * lane, a_rows, jumps.ctypes.data, 0,
                         matrix.ctypes.data + 4 * (k * taps * lanes + lane), weights.ctypes.data, 0, taps, ones.ctypes.data,
                     )  # fmt: skip
@@ -362,15 +204,15 @@ def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jum
         count = images * rows * layout.width
         lane = 0
         while lane < lanes:
-            wide = _lanes(lanes - lane)
+            wide = lanes_of(lanes - lane)
             whole = lane + wide <= outputs  # else the tile would write into the next pixel
             for m in range(0, count, ROWS):
-                to, to_rows = out.ctypes.data + 4 * (origin + lane), _six(places, m, count, some_places)
+                to, to_rows = out.ctypes.data + 4 * (origin + lane), six_rows(places, m, count, some_places)
                 if not whole:
                     to, to_rows = spill.ctypes.data, spill_rows.ctypes.data
-                _multiply_channels(
+                multiply_channels(
                     wide, to, to_rows, start.ctypes.data + 4 * lane, zeros.ctypes.data, begin + 4 * lane,
-                    _six(pixels, m, count, some_pixels), jumps.ctypes.data, 0, matrix.ctypes.data + 4 * lane, weights.ctypes.data, 0,
+                    six_rows(pixels, m, count, some_pixels), jumps.ctypes.data, 0, matrix.ctypes.data + 4 * lane, weights.ctypes.data, 0,
                     jumps.size, ones.ctypes.data,
                 )  # fmt: skip
                 if not whole:
@@ -404,11 +246,11 @@ def _weight(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band
             _pad(y_band, y, pixel, images * rows * layout.width, y_first, outputs, lanes)
         lane = 0
         while lane < lanes:
-            wide = _lanes(lanes - lane)
+            wide = lanes_of(lanes - lane)
             for m in range(0, taps * c, ROWS):
-                to, to_rows = total.ctypes.data + 4 * lane, _six(places, m, taps * c, some_places)
-                _multiply(
-                    wide, to, to_rows, to, to_rows, begin, _six(rows_of, m, taps * c, some_rows), lines.ctypes.data, step,
+                to, to_rows = total.ctypes.data + 4 * lane, six_rows(places, m, taps * c, some_places)
+                multiply(
+                    wide, to, to_rows, to, to_rows, begin, six_rows(rows_of, m, taps * c, some_rows), lines.ctypes.data, step,
                     factors + 4 * lane, y_lines.ctypes.data, pitch, images * rows, terms.ctypes.data,
                 )  # fmt: skip
             lane += wide
@@ -433,11 +275,14 @@ def _weight_few(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, 
             factors = y.ctypes.data + 4 * (pixel * y_channels + y_first + k)
             lane = 0
             while lane < lanes:
-                wide = _lanes(lanes - lane)
+                wide = lanes_of(lanes - lane)
                 for m in range(0, taps, ROWS):
-                    to, to_rows = total.ctypes.data + 4 * (k * taps * lanes + lane), _six(places, m, taps, some_places)
-                    _multiply_scaled(
-                        wide, to, to_rows, to, to_rows, begin + 4 * lane, _six(jumps, m, taps, some_jumps), lines.ctypes.data, step,
+                    to, to_rows = (
+                        total.ctypes.data + 4 * (k * taps * lanes + lane),
+                        six_rows(places, m, taps, some_places),
+                    )
+                    multiply_scaled(
+                        wide, to, to_rows, to, to_rows, begin + 4 * lane, six_rows(jumps, m, taps, some_jumps), lines.ctypes.data, step,
                         factors, y_lines.ctypes.data, y_channels, images * rows, terms.ctypes.data,
                     )  # fmt: skip
                 lane += wide
@@ -464,37 +309,14 @@ def _weight_depthwise(total, x, y, n, outputs, y_first, pixels, jumps, step, num
             _pad(y_band, y, pixel, images * rows * layout.width, 0, outputs, lanes)
         lane = 0
         while lane < lanes:
-            wide = _lanes(lanes - lane)
+            wide = lanes_of(lanes - lane)
             for m in range(0, taps, ROWS):
-                to, to_rows = total.ctypes.data + 4 * lane, _six(places, m, taps, some_places)
-                _multiply_channels(
-                    wide, to, to_rows, to, to_rows, begin + 4 * lane, _six(jumps, m, taps, some_jumps), lines.ctypes.data, step,
+                to, to_rows = total.ctypes.data + 4 * lane, six_rows(places, m, taps, some_places)
+                multiply_channels(
+                    wide, to, to_rows, to, to_rows, begin + 4 * lane, six_rows(jumps, m, taps, some_jumps), lines.ctypes.data, step,
                     factors + 4 * lane, y_lines.ctypes.data, lanes, images * rows, terms.ctypes.data,
                 )  # fmt: skip
             lane += wide
-
-
-# ------------------------------------------------------------------------------------------------------ workspaces
-
-_workspaces: dict[tuple[int, str], Array] = {}
-
-
-def _workspace(name: str, size: int) -> Array:
-    """Return `size` floats that this thread may use until it asks again. A fresh array would cost page faults at every call."""
-    key = threading.get_ident(), name
-    found = _workspaces.get(key)
-    if found is None or found.size < size:
-        found = _workspaces[key] = np.empty(size, np.float32)
-    return found
-
-
-def release_workspaces() -> None:
-    """Give back the memory that the threads keep for bands, at most one of each kind to a thread.
-
-    Example:
-        >>> release_workspaces()
-    """
-    _workspaces.clear()
 
 
 # ------------------------------------------------------------------------------------------------------ the functions
@@ -625,7 +447,7 @@ def _weight_sum(
         part, rows = x[images], y[images].reshape(-1, y.shape[3])
         loop(
             total, part.reshape(-1), rows, len(part), outputs, first_output, plan.pixels, plan.jumps, plan.step, tuple(plan.layout),
-            band, _workspace("y", y_size), first, last,
+            band, workspace("y", y_size), first, last,
         )  # fmt: skip
 
     _share_out([Job(work, plan, math.prod(shape))], len(x))
@@ -648,7 +470,7 @@ def _share_out(jobs: list[Job], n: int) -> None:
         for job in jobs:
             layout = job.plan.layout
             bands = (last - first) * layout.bands if layout.bands > 1 else -(-(last - first) // layout.images)
-            job.work(slice(first, last), _workspace("band", job.plan.band_size), 0, bands)
+            job.work(slice(first, last), workspace("band", job.plan.band_size), 0, bands)
 
     if n == 0 or n >= threads.get_threads():
         threads.in_pieces(on_images, n, -(-_ENOUGH // max(1, whole)))
@@ -660,7 +482,7 @@ def _share_out(jobs: list[Job], n: int) -> None:
 
 
 def _on_bands(job: Job, images: slice, first: int, last: int) -> None:
-    job.work(images, _workspace("band", job.plan.band_size), first, last)
+    job.work(images, workspace("band", job.plan.band_size), first, last)
 
 
 def _transposed(weight: Array) -> Array:

@@ -1,0 +1,178 @@
+# ruff: noqa: D103
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
+"""Sums of products in vector registers: the one piece of arithmetic of all convolutions, for float32 on the CPU.
+
+    out[m, l] = start[l] + sum over o and i of  a[row(m) + jump(o) + i a_step] b[jump'(o) + i b_step + l]                              (1)
+
+for a few *rows* m and a few *lanes* l, which lie side by side in memory. What rows and lanes are is said in `cpu.py`.
+"""
+
+import functools
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minigen.kernels.compiler import inner
+from minigen.kernels.convolution.plan import LANES
+
+ROWS = 6
+_WIDE = 64 if binding.get_host_cpu_features().get("avx512f") else 16
+"""The most lanes of a tile: 6 x 64 fill the 32 registers of AVX-512, 6 x 16 the 16 of AVX2."""
+
+_FLOAT, _WORD, _INDEX = ir.FloatType(), ir.IntType(64), ir.IntType(32)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bool = False):
+    """Make the function that computes (1) for `ROWS` rows and `vectors` times `LANES` lanes.
+
+    With `a_lanes`, lane l reads a[... + l] instead, and without `b_lanes` all lanes read b[...]. With `dots`, the lanes are added up in
+    the end, and out and start have one number to a row.
+
+    Its arguments are int64. `out`, `start`, `a` and `b` are addresses; `out_rows`, `start_rows`, `a_rows`, `a_jumps` and `b_jumps` are the
+    addresses of tables of int64, which count floats, as do the steps; there are `jumps` o, and the table `terms` says how many i there are
+    to each. It is written in LLVM's language, since Numba has no vectors.
+    """
+
+    @intrinsic
+    def tile(context, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
+        def generate(target, builder, signature, arguments):
+            (out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms) = arguments
+            number = functools.partial(ir.Constant, _WORD)
+            reduce = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR]), f"llvm.vector.reduce.fadd.v{LANES}f32"
+            )
+
+            def place(base, offset):  # the address of a float
+                return builder.gep(base, [offset])
+
+            def pointer(address, kind=_FLOAT):
+                return builder.inttoptr(address, kind.as_pointer())
+
+            def entry(table, i):
+                return builder.load(place(pointer(table, _WORD), i))
+
+            def load(base, vector):
+                address = builder.bitcast(place(base, number(LANES * vector)), _VECTOR.as_pointer())
+                return builder.load(address, align=4)
+
+            def spread(scalar):  # to all lanes
+                single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, _INDEX(0))
+                zeros = ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
+                return builder.shuffle_vector(single, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+            def numbers(base, has_lanes):
+                return [load(base, v) for v in range(vectors)] if has_lanes else [spread(builder.load(base))] * vectors
+
+            # LLVM turns these variables into registers.
+            sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
+            rows, begun = [], []  # rows may repeat: all starts are read before the first outcome is written
+            for m in range(ROWS):
+                rows.append(place(pointer(a), entry(a_rows, number(m))))
+                first = place(pointer(start), entry(start_rows, number(m)))
+                begun.append(builder.load(first))
+                for v in range(vectors):
+                    builder.store(ir.Constant(_VECTOR, [0.0] * LANES) if dots else load(first, v), sums[m][v])
+
+            with cgutils.for_range(builder, jumps) as o:
+                jumped = [place(row, entry(a_jumps, o.index)) for row in rows]
+                lanes = place(pointer(b), entry(b_jumps, o.index))
+                with cgutils.for_range(builder, entry(terms, o.index)) as i:
+                    right = place(lanes, builder.mul(i.index, b_step))
+                    factors = numbers(right, b_lanes)
+                    offset = builder.mul(i.index, a_step)
+                    for m in range(ROWS):
+                        left = numbers(place(jumped[m], offset), a_lanes)
+                        for v in range(vectors):
+                            product = builder.fmul(left[v], factors[v], flags=["contract"])
+                            total = builder.fadd(builder.load(sums[m][v]), product, flags=["contract"])
+                            builder.store(total, sums[m][v])
+
+            for m in range(ROWS):
+                last = place(pointer(out), entry(out_rows, number(m)))
+                if dots:
+                    total = builder.load(sums[m][0])
+                    for v in range(1, vectors):
+                        total = builder.fadd(total, builder.load(sums[m][v]))
+                    builder.store(builder.call(reduce, [begun[m], total], fastmath=["reassoc"]), last)
+                    continue
+                for v in range(vectors):
+                    target_address = builder.bitcast(place(last, number(LANES * v)), _VECTOR.as_pointer())
+                    builder.store(builder.load(sums[m][v]), target_address, align=4)
+            return target.get_dummy_value()
+
+        return types.void(*[types.int64] * 13), generate
+
+    return tile
+
+
+_tile16, _tile32, _tile64 = _tile(1), _tile(2), _tile(4)
+_channels16, _channels32, _channels64 = (_tile(vectors, a_lanes=True) for vectors in (1, 2, 4))
+_scaled16, _scaled32, _scaled64 = (_tile(vectors, a_lanes=True, b_lanes=False) for vectors in (1, 2, 4))
+_dots16, _dots32, _dots64 = (_tile(vectors, a_lanes=True, dots=True) for vectors in (1, 2, 4))
+
+
+@inner
+def lanes_of(left):
+    """Return how many lanes the next tile has, of those that are left."""
+    if left >= 64 and _WIDE >= 64:
+        return 64
+    return 32 if left >= 32 and _WIDE >= 32 else LANES
+
+
+@inner
+def multiply(lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
+    if lanes == 64:
+        _tile64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _tile32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _tile16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def multiply_channels(
+    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
+):
+    if lanes == 64:
+        _channels64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _channels32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _channels16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def multiply_scaled(
+    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
+):
+    if lanes == 64:
+        _scaled64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _scaled32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _scaled16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def multiply_dots(
+    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
+):
+    if lanes == 64:
+        _dots64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    elif lanes == 32:
+        _dots32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+    else:
+        _dots16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+
+@inner
+def six_rows(table, first, count, short):
+    """Return the address of six entries of a table from `first` on; where there are fewer, of a copy that repeats the last."""
+    if first + ROWS <= count:
+        return table.ctypes.data + 8 * first
+    for m in range(ROWS):
+        short[m] = table[min(first + m, count - 1)]
+    return short.ctypes.data
