@@ -23,6 +23,8 @@ cache. Where no tap reads beyond the image, it is read in place.
 Memory moves 4 (H W C + P Q K) bytes for an image, twice the first if bands are copied; out of the cache come the weights, 4 T C K bytes for
 every 6 pixels, against 12 T C K operations on them. Threads share out the bands.
 
+A dense kernel of 2 x 2 or 3 x 3 taps, and one that falls into such, needs fewer products than (1) has: see `winograd.py`.
+
 Two cases leave too many lanes idle. With at most `_FEW` outputs, the lanes are the input channels, and are added up in the end. In a
 depthwise convolution, where each channel has its own outputs, the lanes are the channels, on both sides of the product.
 """
@@ -37,6 +39,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import threads
 from minigen.kernels.compiler import inner, loop
+from minigen.kernels.convolution import winograd
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
 from minigen.kernels.convolution.plan import LANES, Layout, Plan, plan_of, whole_vectors
 from minigen.kernels.convolution.tile import (
@@ -355,6 +358,8 @@ def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
         live[taps, 0] = total[:, : y.shape[3]]
         return weight
     x = np.ascontiguousarray(x)
+    if geometry.groups == 1 and winograd.serves(geometry.forward, len(x), c, k):
+        return winograd.weight_gradient(x, y, geometry.forward, len(live)).reshape(weight.shape)
     for g in range(geometry.groups):
         outputs = slice(g * k, g * k + k)
         if k <= _FEW:
@@ -395,6 +400,9 @@ def _swept(
         flat_weight = _transposed(flat_weight)  # (kh kw, K, c)
     jobs: list[Job] = []
     for sweep in sweeps:
+        if geometry.groups == 1 and winograd.serves(sweep, len(source), inputs, outputs):
+            winograd.write(out, source, flat_weight, bias, sweep)
+            continue
         live = flat_weight[list(sweep.taps)]  # (T, c, K), or (T, K, c)
         for g in range(groups):
             start = np.zeros(whole_vectors(outputs), np.float32)
