@@ -70,6 +70,21 @@ def _extent(layout, item, n):
     return image, 0, min(layout.images, n - image), layout.height
 
 
+# Loops, since Numba's assignment of slices does not become vector instructions.
+
+
+@inner
+def _copy(to, source):
+    for i in range(to.size):
+        to[i] = source[i]
+
+
+@inner
+def _clear(to):
+    for i in range(to.size):
+        to[i] = np.float32(0.0)
+
+
 @inner
 def _band(band, source, layout, image, row, images, rows):
     """Copy what a band of outputs reads into `band`, if need be; return where it begins, there or in the source."""
@@ -87,19 +102,19 @@ def _band(band, source, layout, image, row, images, rows):
         line = band[i * layout.line : (i + 1) * layout.line]
         row = top + i % lines
         if not 0 <= row < layout.source_height or stop <= start:
-            line[:] = 0
+            _clear(line)
             continue
         row += (image + i // lines) * layout.source_height
         first = (row * layout.source_width + left + start) * pitch + layout.first_channel
-        line[: start * pixel] = 0
-        line[stop * pixel :] = 0
+        _clear(line[: start * pixel])
+        _clear(line[stop * pixel :])
         if c == pitch == pixel:
-            line[start * c : stop * c] = source[first : first + (stop - start) * c]
+            _copy(line[start * c : stop * c], source[first : first + (stop - start) * c])
         else:
             for w in range(stop - start):
                 at = (start + w) * pixel
-                line[at : at + c] = source[first + w * pitch : first + w * pitch + c]
-                line[at + c : at + pixel] = 0
+                _copy(line[at : at + c], source[first + w * pitch : first + w * pitch + c])
+                _clear(line[at + c : at + pixel])
     return 0
 
 
@@ -199,30 +214,31 @@ def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jum
     zeros, spill_rows = np.zeros(ROWS, np.int64), np.arange(0, ROWS * 64, 64)
     spill = np.empty((ROWS, 64), np.float32)
     some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-    weights, ones = np.arange(0, matrix.size, lanes), np.ones(jumps.size, np.int64)
+    weights = np.zeros(jumps.size + 1, np.int64)
+    weights[1:] = np.cumsum(terms) * lanes
     for item in range(first, last):
         image, row, images, rows = _extent(layout, item, n)
         begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
         origin = image * layout.out_image + row * layout.out_line + layout.out_first
         count = images * rows * layout.width
-        lane = 0
-        while lane < lanes:
-            wide = lanes_of(lanes - lane)
-            whole = lane + wide <= outputs  # else the tile would write into the next pixel
-            for m in range(0, count, ROWS):
-                to, to_rows = out.ctypes.data + 4 * (origin + lane), six_rows(places, m, count, some_places)
+        for m in range(0, count, ROWS):  # all lanes of a few pixels, whose neighbours stay in the first cache
+            a_rows, out_rows = six_rows(pixels, m, count, some_pixels), six_rows(places, m, count, some_places)
+            lane = 0
+            while lane < lanes:
+                wide = lanes_of(lanes - lane)
+                whole = lane + wide <= outputs  # else the tile would write into the next pixel
+                to, to_rows = out.ctypes.data + 4 * (origin + lane), out_rows
                 if not whole:
                     to, to_rows = spill.ctypes.data, spill_rows.ctypes.data
                 multiply_channels(
-                    wide, to, to_rows, start.ctypes.data + 4 * lane, zeros.ctypes.data, begin + 4 * lane,
-                    six_rows(pixels, m, count, some_pixels), jumps.ctypes.data, 0, matrix.ctypes.data + 4 * lane, weights.ctypes.data, 0,
-                    jumps.size, ones.ctypes.data,
+                    wide, to, to_rows, start.ctypes.data + 4 * lane, zeros.ctypes.data, begin + 4 * lane, a_rows, jumps.ctypes.data,
+                    layout.pixel, matrix.ctypes.data + 4 * lane, weights.ctypes.data, lanes, jumps.size, terms.ctypes.data,
                 )  # fmt: skip
                 if not whole:
                     for i in range(min(ROWS, count - m)):
                         for k in range(lane, outputs):
                             out[origin + places[m + i] + k] = spill[i, k - lane]
-            lane += wide
+                lane += wide
 
 
 @loop
@@ -419,7 +435,7 @@ def _swept(
                 sweep, size=size, source_channels=source.shape[3], first_channel=g * inputs, channels=inputs, out_size=out_size,
                 out_channels=out.shape[3], out_first=g * outputs, lanes=lanes,
             )  # fmt: skip
-            jumps = plan.jumps if lanes else plan.runs
+            jumps = plan.jumps if loop is _sweep_few else plan.runs
             matrix = np.ascontiguousarray(_padded(matrix))
             tables = (matrix, start, outputs, plan.pixels, plan.places, jumps, plan.terms, tuple(plan.layout))
             jobs.append(Job(functools.partial(_sweep_part, loop, out, source, tables), plan, matrix.size))

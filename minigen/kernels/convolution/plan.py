@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     places: Array
     jumps: Array
     runs: Array  # the jump of each run's first tap
-    terms: Array  # how many numbers a run has
+    terms: Array  # how many numbers a run has or, with lanes, how many taps
     step: int  # from one output's pixel to the next one's
     band_size: int  # floats
 
@@ -122,8 +122,8 @@ def plan_of(
         out_first=sweep.start[0] * out_line + sweep.start[1] * out_channels + out_first,
     )
     jumps = ((rows_of_taps - low[0]) * line + (columns_of_taps - low[1]) * pixel)[: len(sweep.taps)]
-    begins = np.append(True, np.diff(jumps) != channels)[: len(jumps)]  # no run goes on here
-    terms = np.bincount(begins.cumsum() - 1) * channels if len(jumps) else jumps
+    begins = np.append(True, np.diff(jumps) != (pixel if lanes else channels))[: len(jumps)]  # no run goes on here
+    terms = np.bincount(begins.cumsum() - 1) * (1 if lanes else channels) if len(jumps) else jumps
     return Plan(
         layout,
         pixels=table(image, sweep.step[0] * line, sweep.step[1] * pixel),
