@@ -39,7 +39,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import threads
 from minigen.kernels.compiler import inner, loop
-from minigen.kernels.convolution import winograd
+from minigen.kernels.convolution import few, winograd
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
 from minigen.kernels.convolution.plan import LANES, Layout, Plan, plan_of, whole_vectors
 from minigen.kernels.convolution.tile import (
@@ -414,6 +414,12 @@ def _swept(
     flat_weight = weight.reshape(-1, *weight.shape[2:])  # (kh kw, c, K)
     if transposed and not depthwise:
         flat_weight = _transposed(flat_weight)  # (kh kw, K, c)
+    if geometry.groups == 1 and size == (1, 1):
+        _spread_one_pixel(out, source, flat_weight, bias, sweeps)
+        return out
+    if geometry.groups == 1 and few.serves(sweeps, size[0] * size[1], outputs):
+        few.write(out, source, flat_weight, bias, sweeps)
+        return out
     jobs: list[Job] = []
     for sweep in sweeps:
         if geometry.groups == 1 and winograd.serves(sweep, len(source), inputs, outputs):
@@ -441,6 +447,20 @@ def _swept(
             jobs.append(Job(functools.partial(_sweep_part, loop, out, source, tables), plan, matrix.size))
     _share_out(jobs, len(source))
     return out
+
+
+def _spread_one_pixel(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: tuple[Sweep, ...]) -> None:
+    """Do sweeps over images of one pixel, as a generator's first layer does: at most one tap leads to an output, so it is a linear map."""
+    matrix = np.zeros((source.shape[3], *out.shape[1:]), np.float32)  # (C, rows, columns, K)
+    for sweep in sweeps:
+        for tap, offset in zip(sweep.taps, sweep.offsets, strict=True):
+            (a, skips_row), (b, skips_column) = (divmod(-o, s) for o, s in zip(offset, sweep.step, strict=True))
+            if not skips_row and not skips_column and 0 <= a < sweep.extent[0] and 0 <= b < sweep.extent[1]:
+                row, column = (r + s * n for r, s, n in zip(sweep.start, sweep.stride, (a, b), strict=True))
+                matrix[:, row, column] = weight[tap]
+    np.matmul(source.reshape(source.shape[0], -1), matrix.reshape(len(matrix), -1), out=out.reshape(len(out), -1))
+    if bias is not None:
+        out += bias
 
 
 def _sweep_part(
