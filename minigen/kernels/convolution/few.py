@@ -67,7 +67,7 @@ def serves(sweeps: Sequence[Sweep], pixels: int, outputs: int) -> bool:
     if outputs > _FEW:
         return False
     wanted = sum(len(sweep.taps) * sweep.extent[0] * sweep.extent[1] for sweep in sweeps) * outputs
-    return pixels * whole_vectors(sum(len(sweep.taps) for sweep in sweeps) * outputs) <= _VAIN * wanted
+    return 0 < pixels * whole_vectors(sum(len(sweep.taps) for sweep in sweeps) * outputs) <= _VAIN * wanted
 
 
 _FEW = LANES // 2
