@@ -116,7 +116,8 @@ def is_transformed(name, call):
     back = name == "convolve_transposed"
     channels = weight.shape[:1:-1] if back else weight.shape[2:]
     sweeps = found.phases if back else (found.forward,)
-    return found.groups == 1 and any(winograd.serves(sweep, len(x), *channels) for sweep in sweeps)
+    serves = winograd.serves_weight if name == "convolve_weight" else winograd.serves
+    return found.groups == 1 and any(serves(sweep, len(x), *channels) for sweep in sweeps)
 
 
 # ------------------------------------------------------------------------------------------- geometry

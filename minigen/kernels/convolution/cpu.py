@@ -374,7 +374,7 @@ def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
         live[taps, 0] = total[:, : y.shape[3]]
         return weight
     x = np.ascontiguousarray(x)
-    if geometry.groups == 1 and winograd.serves(geometry.forward, len(x), c, k):
+    if geometry.groups == 1 and winograd.serves_weight(geometry.forward, len(x), c, k):
         return winograd.weight_gradient(x, y, geometry.forward, len(live)).reshape(weight.shape)
     for g in range(geometry.groups):
         outputs = slice(g * k, g * k + k)

@@ -304,6 +304,14 @@ def serves(sweep: Sweep, images: int, inputs: int, outputs: int) -> bool:
     )
 
 
+def serves_weight(sweep: Sweep, images: int, inputs: int, outputs: int) -> bool:
+    """Return whether the gradient of a weight is faster this way, too: its sum must not be too large for the processor's cache."""
+    parts = parts_of(sweep)
+    if parts is None or not serves(sweep, images, inputs, outputs):
+        return False
+    return (parts.r + 1) ** 2 * len(parts.lows) * inputs * outputs <= _TOTAL
+
+
 _CHANNELS = 3 * LANES
 """Channels, read and written, from which fewer products make up for the transforms of pixels."""
 
@@ -312,6 +320,9 @@ _TILES = 64
 
 _BAND, _WEIGHT_BAND = 2**17, 2**18
 """Floats of V and M in a band: 512 kB, a part of a processor's second cache; for weights, whose sum passes through it too, 1 MB."""
+
+_TOTAL = 2**19
+"""Floats of a thread's sum: 2 MB."""
 
 _ENOUGH = 2**20
 """Products that are worth a thread: some 20 microseconds."""
@@ -371,7 +382,7 @@ def weight_gradient(x: Array, y: Array, sweep: Sweep, taps: int) -> Array:
         _weight(total, x, y, zeros, parts.lows, *_spaces(shape), tuple(shape), tiles, first, last)
 
     _in_bands(work, shape, tiles)
-    total = functools.reduce(np.add, (totals[first] for first in sorted(totals)))  # always in the same order
+    total = functools.reduce(np.add, (totals.pop(first) for first in sorted(totals)))  # always in the same order
     g = np.kron(G[parts.r], G[parts.r]).astype(np.float32)
     found = np.matmul(g.T, total.reshape(len(total), -1)).reshape(parts.r**2, shape.parts, shape.inputs, shape.outputs)
     weight = np.zeros((taps, shape.inputs, shape.outputs), np.float32)
