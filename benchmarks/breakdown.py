@@ -1,14 +1,15 @@
 """Where the microseconds of a training step go, by layers of the design.
 
     BLAS       matrix products: `kernels.matmul`
-    kernels    the compiled loops of `kernels/`: activations and their gradients, random numbers, optimizer steps, averages
+    kernels    the loops of `kernels/`: activations and their gradients, pooling, random numbers, optimizer steps, averages
+    convolution, normalization, attention, ...    those of its folders
     NumPy      the rest of the primitives' forward functions: sums, broadcasts, arithmetic on small arrays
     Python     all else: recording nodes, walking back, layers, losses, optimizers
 
-Every function of the first three is wrapped in a clock; a clock that runs inside another stops the outer one. What the clocks themselves
+Every function but those of the last is wrapped in a clock; a clock that runs inside another stops the outer one. What the clocks themselves
 cost is measured and taken off. The step without them is timed by turns with the step with them.
 
-    python benchmarks/breakdown.py [--threads 1] [--quick] [--json F]
+    python benchmarks/breakdown.py [--models NAME ...] [--threads 1] [--quick] [--json F]
 """
 
 import functools
@@ -23,11 +24,13 @@ import steps
 
 from minigen import kernels
 from minigen.engine import Primitive
-from minigen.kernels import reference
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
 
-LAYERS = ("BLAS", "kernels", "NumPy")
+
+def layer_of(kernel: Callable[..., Any]) -> str:
+    """Return the folder of `kernels/` whose reference defines a kernel, or "kernels" for the file beside the folders."""
+    return kernel.__module__.split(".")[-2]
 
 
 class Clocks:
@@ -58,12 +61,13 @@ class Clocks:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Inside the block every kernel and every primitive has a clock."""
-        names = [name for name in vars(kernels) if callable(getattr(reference, name, None)) and name[0] != "_"]
-        before = {name: getattr(kernels, name) for name in [*names, "matmul"] if name != "array_module"}
+        before = {name: f for name, f in vars(kernels).items() if getattr(f, "__module__", "").endswith(".reference")}
+        layers = {name: layer_of(function) for name, function in before.items()} | {"matmul": "BLAS"}
+        before["matmul"] = kernels.matmul
         forwards = {primitive: primitive.forward for primitive in Primitive.registry.values()}
         try:
             for name, function in before.items():
-                setattr(kernels, name, self.wrap(function, "BLAS" if name == "matmul" else "kernels"))
+                setattr(kernels, name, self.wrap(function, layers[name]))
             for primitive, forward in forwards.items():
                 primitive.forward = self.wrap(forward, "NumPy")
             yield
@@ -86,16 +90,22 @@ def overhead() -> tuple[float, float]:
     return inside, whole - inside
 
 
+def how_often(work: harness.Work) -> int:
+    """Return how many repetitions take some two seconds."""
+    for _ in range(5):
+        start = time.perf_counter()
+        work()
+    return min(400, max(10, round(2 / (time.perf_counter() - start))))
+
+
 def main() -> None:
-    options = harness.arguments(__doc__, threads=1)
-    repetitions = 20 if options.quick else 400
+    options = harness.arguments(__doc__, threads=1, add=steps.add_options)
     rows = []
     with one_blas_thread(), kept_memory():
         inside, outside = overhead()
-        for name in steps.STEPS:
-            work = steps.minigen_step(name)
-            for _ in range(10):
-                work()
+        for name in options.models:
+            work = steps.ours_on(name, "cpu")
+            repetitions = 1 if options.quick else how_often(work)
             clocks, plain, clocked = Clocks(), 0.0, 0.0
             for _ in range(repetitions):
                 start = time.perf_counter()
@@ -107,7 +117,7 @@ def main() -> None:
                     clocked += time.perf_counter() - begun
                 plain += middle - start
             calls = sum(clocks.calls.values())
-            spent = {layer: clocks.seconds[layer] - inside * clocks.calls[layer] for layer in LAYERS}
+            spent = {layer: seconds - inside * clocks.calls[layer] for layer, seconds in clocks.seconds.most_common()}
             spent["Python"] = clocked - sum(clocks.seconds.values()) - outside * calls
             for layer, seconds in [*spent.items(), ("whole step, without clocks", plain)]:
                 rows.append(

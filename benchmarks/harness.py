@@ -248,7 +248,9 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
-COLUMNS = ("name", "minigen_ms", "torch_ms", "ratio", "gpu_ms", "torch_gpu_ms", "peak_mb", "torch_peak_mb")
+COLUMNS = (
+    "name", "minigen_ms", "torch_ms", "ratio", "gpu_ms", "torch_gpu_ms", "peak_mb", "torch_peak_mb", "peak_ratio"
+)  # fmt: skip
 
 
 def finish(

@@ -8,11 +8,10 @@
 A step is forward, backward and Adam, in float32 on one batch. PyTorch's masked convolution is a dense one with a masked weight.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import harness
 import numpy as np
+from players import Player
 
 import minigen as mg
 from minigen import nn, ops
@@ -20,13 +19,13 @@ from minigen.distributions import Bernoulli, Normal, kl_divergence
 from minigen.engine import Tensor, TensorLike
 from minigen.models import GAN
 from minigen.models.classifier import ConvClassifier
-from minigen.optim import Adam
 from minigen.random import Generator
 
 BATCH_SIZES = {"classifier": 128, "vae": 128, "dcgan": 64, "pixelcnn": 32}
+LAYOUTS = ("NCHW", "channels_last")
 WIDTHS, FEATURES = (16, 32), 64  # of the classifier
 VAE_LATENT, GAN_LATENT, CHANNELS, BLOCKS = 16, 100, 64, 5
-BETAS = {"classifier": (0.9, 0.999), "vae": (0.9, 0.999), "dcgan": (0.5, 0.999), "pixelcnn": (0.9, 0.999)}
+GAN_BETAS = (0.5, 0.999)
 
 
 def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -103,51 +102,27 @@ def pixelcnn(rng: Generator) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(CHANNELS, 1, kernel_size=1, rng=rng))
 
 
-def minigen_players(name: str, device: str) -> list[tuple[nn.Module, Callable[[], Tensor]]]:
+def minigen_players(name: str, device: str) -> list[Player]:
     """Return each network that is trained, and its loss on the batch."""
     rng = Generator(0, device=device)
     images, labels = (mg.tensor(array, device=device) for array in batch(name))
     if name == "classifier":
         classifier = ConvClassifier(size=(28, 28), widths=WIDTHS, features=FEATURES, rng=rng).to(device)
-        return [(classifier, lambda: classifier.loss((images, labels))[0])]
+        return [Player(classifier, lambda: classifier.loss((images, labels))[0])]
     if name == "vae":
         vae = VAE(rng)
-        return [(vae, lambda: vae.loss(images, rng))]
+        return [Player(vae, lambda: vae.loss(images, rng))]
     if name == "dcgan":
         gan = dcgan(rng).to(device)
         return [
-            (gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0]),
-            (gan.generator, lambda: gan.generator_loss(len(images), rng=rng)[0]),
+            Player(gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0], GAN_BETAS),
+            Player(gan.generator, lambda: gan.generator_loss(len(images), rng=rng)[0], GAN_BETAS),
         ]
     net = pixelcnn(rng)
-    return [(net, lambda: -ops.sum(Bernoulli(logits=net(images)).log_prob(images)) / len(images))]
-
-
-def minigen_step(name: str, device: str = "cpu") -> harness.Work:
-    """Return a step of minigen: the loss, its gradient by the player's parameters, Adam; one player after the other."""
-    beta1, beta2 = BETAS[name]
-    players = [
-        (Adam(net, learning_rate=1e-3, beta1=beta1, beta2=beta2), net.parameters(), loss)
-        for net, loss in minigen_players(name, device)
-    ]
-
-    def step() -> None:
-        for optimizer, parameters, loss in players:
-            optimizer.zero_grad()
-            loss().backward(inputs=parameters)
-            optimizer.step()
-
-    return step
+    return [Player(net, lambda: -ops.sum(Bernoulli(logits=net(images)).log_prob(images)) / len(images))]
 
 
 # ------------------------------------------------------------------------------------------------------ PyTorch
-
-
-class Player(NamedTuple):
-    """A network in PyTorch, and its loss on the batch."""
-
-    net: Any
-    loss: Callable[[], Any]
 
 
 def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Player]:
@@ -214,7 +189,7 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
         def generator_loss() -> Any:
             return softplus(-discriminator(generator(torch.randn(n, GAN_LATENT, device=device)))).mean()
 
-        return [Player(discriminator, discriminator_loss), Player(generator, generator_loss)]
+        return [Player(discriminator, discriminator_loss, GAN_BETAS), Player(generator, generator_loss, GAN_BETAS)]
 
     class Masked(net.Conv2d):
         """A dense convolution whose weight is multiplied by a mask."""
@@ -233,20 +208,3 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
     pixels = placed(*layers, net.Conv2d(CHANNELS, CHANNELS, 1), net.ReLU(), net.Conv2d(CHANNELS, 1, 1))
     likelihood = functional.binary_cross_entropy_with_logits
     return [Player(pixels, lambda: likelihood(pixels(images), images, reduction="sum") / n)]
-
-
-def torch_step(torch: Any, name: str, layout: str, adam: str, device: str = "cpu") -> harness.Work:
-    """Return the same step in PyTorch."""
-    kinds = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
-    players = []
-    for net, loss in torch_players(torch, name, layout, device):
-        parameters = list(net.parameters())
-        players.append((torch.optim.Adam(parameters, lr=1e-3, betas=BETAS[name], **kinds[adam]), parameters, loss))
-
-    def step() -> None:
-        for optimizer, parameters, loss in players:
-            optimizer.zero_grad()
-            loss().backward(inputs=parameters)
-            optimizer.step()
-
-    return step

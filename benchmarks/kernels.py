@@ -1,44 +1,77 @@
 """Kernels one by one: this machine's processor, its GPU if it has one, and PyTorch, on the same work.
 
-    convolutions   layers of real models, see `convolutions.py`: plain, masked and transposed, forward and both gradients. GFLOP/s count
-                   live taps only; "peak" is their share of what a matrix product of 2048 x 2048 reaches with as many threads
-    elementwise    f(x) of 3 million numbers, and the kernel that turns a cotangent into the gradient
+    convolutions     layers of real models, see `convolutions.py`: plain, masked and transposed, forward and both gradients. GFLOP/s count
+                     live taps only; "peak" is their share of what a matrix product of 2048 x 2048 reaches with as many threads
+    attentions       of U-Nets and of language models, causal or not, see `attentions.py`: forward, and all gradients together
+    recurrences      RNN, GRU and LSTM over whole sequences, see `recurrences.py`: the same
+    normalizations   batch, layer and group normalization and softmax, see `normalizations.py`: the same
+    elementwise      f(x) of 3 million numbers, and the kernel that turns a cotangent into the gradient
 
 Implementations: `reference` is the plain array code of `minigen/kernels`, `numba` and `cuda` are its compiled twins. PyTorch has the better
 of its two layouts, NCHW and channels_last, and computes a masked convolution as its users do, as a dense one with a masked weight. The GPU
 is timed by its own events, and copies to and from it apart. Results are new arrays each time, in both libraries.
 
 With --scaling, one 3x3 convolution instead, forward and both gradients together, as batch, image and channels grow. On two cores the
-kernels take ten minutes, --scaling two, --quick some seconds.
+kernels take ten minutes, --scaling two, --quick some seconds. --kernels chooses groups; a picture of all of them is long.
 
-    python benchmarks/kernels.py [--device cpu gpu] [--scaling] [--threads 2] [--quick] [--json F] [--plot F]
+    python benchmarks/kernels.py [--kernels NAME ...] [--device cpu gpu] [--scaling] [--threads 2] [--quick] [--json F] [--plot F]
 """
 
 import argparse
 import importlib.util
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
+import attentions
 import convolutions
 import harness
+import normalizations
 import numpy as np
-from convolutions import KERNELS, LAYERS, PASSES, Layer
+import recurrences
+from convolutions import Layer
 
 from minigen import kernels
 from minigen.backend import to_device
 from minigen.kernels import reference
+from minigen.kernels.attention import reference as attention_reference
 from minigen.kernels.convolution import reference as convolution_reference
+from minigen.kernels.recurrence import reference as recurrence_reference
 
 SIZE = 3_000_000
 ELEMENTWISE = ("silu", "gelu", "sigmoid", "tanh", "softplus", "relu")
 BACKWARD_OF_OUTPUT = ("sigmoid", "tanh", "relu")  # their gradients take y = f(x) in place of x
 SQUARE = 2048
-LAYOUTS = ("NCHW", "channels_last")
 SCALED = Layer(convolutions.PLAIN, "3 x 3", 16, 16, 64, 64, 3, padding=1)
 
 Row = dict[str, Any]
 Works = dict[str, dict[str, harness.Work]]
+
+
+class Group(NamedTuple):
+    """Layers of one kind, and where their kernels are."""
+
+    module: ModuleType  # has operands, works and torch_works
+    layers: Sequence[Any]
+    passes: Sequence[str]
+    reference: Any  # what has the kernels in plain array code
+    layouts: tuple[str, ...] = ("contiguous",)  # in PyTorch
+    has_cuda: bool = False
+
+
+LAYOUTS = ("NCHW", "channels_last")
+CONVOLUTIONS = Group(
+    convolutions, convolutions.LAYERS, convolutions.PASSES, convolution_reference, LAYOUTS, has_cuda=True
+)
+GROUPS = {
+    "convolutions": CONVOLUTIONS,
+    "attentions": Group(attentions, attentions.LAYERS, attentions.PASSES, attention_reference),
+    "recurrences": Group(recurrences, recurrences.LAYERS, recurrences.PASSES, recurrence_reference),
+    "normalizations": Group(
+        normalizations, normalizations.PROBLEMS, normalizations.STEPS, normalizations.REFERENCE, LAYOUTS
+    ),
+}
+NAMES = (*GROUPS, "elementwise")
 
 
 def main() -> None:
@@ -60,10 +93,12 @@ def main() -> None:
         if options.scaling:
             rows += scaling(device, options)
             continue
-        for layer in LAYERS:
-            rows += convolution(layer.smaller if options.quick else layer, device, peak["gflops"], options)
-        for name in ELEMENTWISE:
-            rows += elementwise(name, device, options)
+        for name in (name for name in options.kernels if name in GROUPS):
+            for layer in GROUPS[name].layers:
+                rows += passes(name, layer.smaller if options.quick else layer, device, peak["gflops"], options)
+        if "elementwise" in options.kernels:
+            for name in ELEMENTWISE:
+                rows += elementwise(name, device, options)
         if device == "gpu":
             rows += transfers(options)
     report(rows, options)
@@ -76,6 +111,8 @@ def main() -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(NAMES)
+    parser.add_argument("--kernels", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {names} (all)")
     parser.add_argument(
         "--device", nargs="+", choices=("cpu", "gpu"), help="what to measure (also a GPU if there is one)"
     )
@@ -98,7 +135,7 @@ def compare(
         found = times[name]
         row = labels | {"implementation": "torch" if name == best else name, "device": device} | harness.timed(found)
         row["gflops"] = operations and harness.rounded(operations / np.median(found) / 1e6)
-        row["peak_share"] = peak and harness.rounded(row["gflops"] / peak)
+        row["peak_share"] = operations and peak and harness.rounded(row["gflops"] / peak)
         row |= {"torch_ms": None, "ratio": None}
         if best and name != best:
             row |= harness.against(found, times[best]) | {"torch_layout": best}
@@ -118,31 +155,39 @@ def matmul_peak(device: str, options: argparse.Namespace) -> Row:
     return compare(labels, {"BLAS": lambda: a @ b}, {}, 2 * n**3, None, device, options)[0]
 
 
-def layer_works(layer: Layer, device: str) -> tuple[Works, Works]:
+def layer_works(group: Group, layer: Any, device: str) -> tuple[Works, Works]:
     """Return implementation -> pass -> work, and the same of PyTorch's layouts."""
-    torch = harness.torch()
-    arrays = convolutions.operands(layer)
+    torch, module = harness.torch(), group.module
+    arrays = module.operands(layer)
     there = [to_device(array, device) for array in arrays]
-    ours = {
-        "reference": convolutions.works(layer, convolution_reference, there),
-        compiled(device): convolutions.works(layer, kernels, there),
-    }
+    ours = {"reference": module.works(layer, group.reference, there)}
+    if device == "cpu" or group.has_cuda:
+        ours[compiled(device)] = module.works(layer, kernels, there)
     theirs: Works = {}
     if torch and (device == "cpu" or torch.cuda.is_available()):
         place = "cpu" if device == "cpu" else "cuda"
-        theirs = {layout: convolutions.torch_works(torch, layer, arrays, layout, place) for layout in LAYOUTS}
+        theirs = {layout: module.torch_works(torch, layer, arrays, layout, place) for layout in group.layouts}
     return ours, theirs
 
 
-def convolution(layer: Layer, device: str, peak: float, options: argparse.Namespace) -> list[Row]:
-    """Time the three passes of a layer."""
-    ours, theirs = layer_works(layer, device)
+def passes(name: str, layer: Any, device: str, peak: float, options: argparse.Namespace) -> list[Row]:
+    """Time the passes of a layer of a group."""
+    group = GROUPS[name]
+    ours, theirs = layer_works(group, layer, device)
+    model = getattr(layer, "model", f"{layer.kernel}, {layer.shape}")
     rows = []
-    for step in PASSES:
-        labels = {"kernel": layer.kernel, "pass": step, "shape": layer.shape, "model": layer.model}
+    for step in group.passes:
+        labels = {"kernel": layer.kernel, "pass": step, "shape": layer.shape, "model": model, "group": name}
+        labels |= {"numbers": group.module.operands(layer)[0].size}
         implementations, layouts = ({name: works[step] for name, works in found.items()} for found in (ours, theirs))
-        rows += compare(labels, implementations, layouts, layer.operations, peak, device, options)
+        rows += compare(labels, implementations, layouts, operations_of(layer, step), peak, device, options)
     return rows
+
+
+def operations_of(layer: Any, step: str) -> int | None:
+    """Return the multiplications and additions of a pass, or None where its time goes to the memory."""
+    found = getattr(layer, "operations", None)
+    return found[step] if isinstance(found, dict) else found
 
 
 def scaling(device: str, options: argparse.Namespace) -> list[Row]:
@@ -150,7 +195,7 @@ def scaling(device: str, options: argparse.Namespace) -> list[Row]:
     rows = []
     for name, layers in convolutions.growing(SCALED, quick=options.quick).items():
         for value, layer in layers:
-            ours, theirs = layer_works(layer, device)
+            ours, theirs = layer_works(CONVOLUTIONS, layer, device)
             labels = {"kernel": layer.kernel, "pass": "all", "shape": layer.shape, "grows": name, "value": value}
             implementations, layouts = (
                 {name: together(works) for name, works in found.items()} for found in (ours, theirs)
@@ -178,7 +223,8 @@ def elementwise(name: str, device: str, options: argparse.Namespace) -> list[Row
         if torch and (device == "cpu" or torch.cuda.is_available()):
             tensors = [torch.from_numpy(array).to("cpu" if device == "cpu" else "cuda") for array in arrays]
             theirs = {"contiguous": call(torch_kernel(torch, kernel), tensors)}
-        labels = {"kernel": name, "pass": step, "shape": str(size)}
+        labels = {"kernel": name, "pass": step, "shape": str(size), "model": name, "group": "elementwise"}
+        labels |= {"numbers": size}
         rows += compare(labels, ours, theirs, None, None, device, options)
     return rows
 
@@ -224,24 +270,22 @@ def report(rows: list[Row], options: argparse.Namespace) -> None:
     """Print a line for each piece of work, and the mean ratios."""
     peaks = [f"{row['gflops']:.0f} GFLOP/s on the {row['device'].upper()}" for row in rows if row["kernel"] == "matmul"]
     print(f"Peak, a matrix product: {', '.join(peaks)}; {options.threads} threads; times in ms\n")
-    for kernel in dict.fromkeys(row["kernel"] for row in rows if row["kernel"] != "matmul"):
-        found = [row for row in rows if row["kernel"] == kernel]
-        if kernel in ELEMENTWISE:
-            continue
-        harness.show(lines(found), kernel.capitalize(), COLUMNS)
+    tables: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get("group") == "elementwise":
+            tables.setdefault("elementwise", []).append(row | {"shape": row["kernel"]})
+        elif row["kernel"] != "matmul":
+            tables.setdefault(row["kernel"], []).append(row)
+    for kernel, found in tables.items():
+        harness.show(lines(found), kernel[:1].upper() + kernel[1:], COLUMNS)
         print()
-    found = [row | {"shape": row["kernel"]} for row in rows if row["kernel"] in ELEMENTWISE]
-    if found:
-        harness.show(lines(found), "Elementwise", COLUMNS)
-        print()
-    for kernel in KERNELS:
+    for kernel, found in tables.items():
         for implementation in ("numba", "cuda"):
-            found = [row for row in rows if (row["kernel"], row["implementation"]) == (kernel, implementation)]
-            ratios = {
-                step: [row["ratio"] for row in found if row["pass"] == step and row["ratio"]]
-                for step in (*PASSES, "all")
-            }
-            means = ", ".join(f"{step} {harness.geometric_mean(each):.2f}" for step, each in ratios.items() if each)
+            ratios: dict[str, list[float]] = {}
+            for row in found:
+                if row["implementation"] == implementation and row["ratio"]:
+                    ratios.setdefault(row["pass"], []).append(row["ratio"])
+            means = ", ".join(f"{step} {harness.geometric_mean(each):.2f}" for step, each in ratios.items())
             if means:
                 print(f"{kernel}, {implementation}, time relative to PyTorch's, geometric means: {means}")
 

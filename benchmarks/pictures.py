@@ -1,12 +1,14 @@
 """Pictures of the kernels' speed, and of how it grows."""
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from convolutions import GROWTH, KERNELS, PASSES
+from convolutions import GROWTH
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from minigen import plots
 from minigen.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, new_figure, styled
@@ -24,36 +26,53 @@ LOOKS = {
 """Implementation and device -> label, colour and marker."""
 
 
+SECTIONS = (
+    (("convolutions",), "gflops", "GFLOP/s of live taps"),
+    (("attentions", "recurrences"), "gflops", "GFLOP/s"),
+    (("normalizations",), "numbers", "billion numbers a second"),
+    (("elementwise",), "numbers", "billion numbers a second"),
+)
+"""Groups of kernels that have a row of panels to themselves, what is counted, and its name."""
+
+
 @styled
 def draw_kernels(rows: list[Row], path: Path, title: str) -> None:
-    """Draw the speed of every layer, a panel for each pass, against the peak; below, that of the elementwise kernels."""
-    layers = [row | {"label": row["model"], "speed": row["gflops"]} for row in rows if row["kernel"] in KERNELS]
-    others = [
-        row | {"label": row["kernel"], "speed": float(row["shape"]) / row["ms"] / 1e6}
-        for row in rows
-        if row["kernel"] not in (*KERNELS, "matmul", "transfer")
-    ]
-    heights = [len({(row["kernel"], row["label"]) for row in found}) for found in (layers, others)]
-    figure = new_figure(14, 3 + 0.37 * sum(heights), f"Speed of kernels, {title}")
-    panels = figure.subplots(2, len(PASSES), sharex="row", sharey="row", height_ratios=heights)
-    for step, above, below in zip(PASSES, *panels, strict=True):
-        dots(above, layers, step)
-        for row in rows:
-            if row["kernel"] == "matmul":
-                name, line = ("matrix product", "--") if row["device"] == "cpu" else ("matrix product, GPU", ":")
-                above.axvline(row["gflops"], color=BLACK, linestyle=line, label=name)
-        above.set(xscale="log", xlabel="GFLOP/s of live taps", title=step)
-        dots(below, others, step)
-        below.set(xscale="log", xlabel="billion numbers a second")
-    for axes in panels[:, 0]:
-        axes.invert_yaxis()
-    panels[1, -1].remove()  # an elementwise kernel has no weight
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="lower right", bbox_to_anchor=(0.97, 0.05))
+    """Draw the speed of everything that was measured: a row of panels for each section, a panel for each pass; the dashes are the peak."""
+    sections = []
+    for groups, counted, unit in SECTIONS:
+        found = [
+            row | {"label": row["model"], "speed": row["gflops"] if counted == "gflops" else row["numbers"] / row["ms"] / 1e6}
+            for row in rows
+            if row.get("group") in groups
+        ]  # fmt: skip
+        if found:
+            sections.append((found, counted, unit))
+    heights = [len({(row["kernel"], row["label"]) for row in found}) + 2 for found, _, _ in sections]
+    columns = max(len({row["pass"] for row in found}) for found, _, _ in sections)
+    figure = new_figure(14, 1 + 0.37 * sum(heights) + 0.6 * len(sections), f"Speed of kernels, {title}")
+    panels = figure.subplots(len(sections), columns, sharex="row", sharey="row", height_ratios=heights, squeeze=False)
+    peaks = [row for row in rows if row["kernel"] == "matmul"]
+    for (found, counted, unit), line in zip(sections, panels, strict=True):
+        steps = list(dict.fromkeys(row["pass"] for row in found))
+        marks = {row["device"]: row["gflops"] for row in peaks if counted == "gflops"}
+        speeds = [*marks.values(), *(row["speed"] for row in found)]
+        ends = [10.0 ** math.floor(math.log10(min(speeds))), 10.0 ** math.ceil(math.log10(max(speeds)))]
+        for step, axes in zip(steps, line, strict=False):
+            dots(axes, found, step)
+            for device, peak in marks.items():
+                name, dashes = ("matrix product", "--") if device == "cpu" else ("matrix product, GPU", ":")
+                axes.axvline(peak, color=BLACK, linestyle=dashes, label=name)
+            axes.set(xscale="log", xlim=ends, xlabel=unit, title=step)
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        for axes in line[len(steps) :]:
+            axes.remove()
+        line[0].invert_yaxis()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     plots.save(figure, path)
 
 
 def dots(axes: Axes, rows: list[Row], step: str) -> None:
-    """Draw the speed of one pass, a line for each label, and what parts the kinds of convolution."""
+    """Draw the speed of one pass, a line for each label, and what parts the kernels."""
     names = list(dict.fromkeys((row["kernel"], row["label"]) for row in rows))
     rows = [row for row in rows if row["pass"] == step]
     for (implementation, device), (label, colour, marker) in LOOKS.items():
@@ -62,7 +81,7 @@ def dots(axes: Axes, rows: list[Row], step: str) -> None:
             at = [names.index((row["kernel"], row["label"])) for row in found]
             axes.plot([row["speed"] for row in found], at, marker, color=colour, label=label, markersize=9)
     for place, ((before, _), (after, _)) in enumerate(itertools.pairwise(names)):
-        if before != after and after in KERNELS:
+        if before != after and names[place][1] != before:  # not where every line is a kernel of its own
             axes.axhline(place + 0.5, color=GREY, linewidth=1)
     axes.set_yticks(range(len(names)), [label for _, label in names])
 

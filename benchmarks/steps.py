@@ -5,10 +5,12 @@ A step is all that training does between two of the generator's: draw the noise,
     gan_1d     examples/gan_1d.py with its default loss: one step of D, one of G
     wgan_gp    the same networks with a gradient penalty, which differentiates a gradient: five steps of D, one of G
 
-and the models of images that `image_steps.py` lists. PyTorch runs eagerly, with the fastest of its Adam implementations; the first two at
-the better of one thread and `--threads`, those of images with as many threads as minigen, in the better layout, NCHW or channels_last. The
-row says which that was. Where there is a GPU, minigen's time on it stands in a column of its own, and PyTorch's if it was built for one;
-every call then ends with waiting for the GPU.
+and the models of images of `image_steps.py`, the diffusion model of `unet_step.py` and the models of text of `sequence_steps.py`.
+
+PyTorch runs eagerly, with the fastest of its Adam implementations; the first two at the better of one thread and `--threads`, the others
+with as many threads as minigen, those of images in the better layout, NCHW or channels_last. The row says which that was. Peak memory is
+what a step holds at a time beyond what it began with. Where there is a GPU, minigen's time on it stands in a column of its own, and
+PyTorch's if it was built for one; every call then ends with waiting for the GPU.
 
     python benchmarks/steps.py [--models NAME ...] [--threads 2] [--quick] [--json F] [--plot F]
 """
@@ -22,6 +24,9 @@ from typing import Any
 import harness
 import image_steps
 import numpy as np
+import players
+import sequence_steps
+import unet_step
 
 import minigen as mg
 from minigen.kernels.memory import kept_memory
@@ -33,8 +38,9 @@ from minigen.random import Generator
 BATCH_SIZE, LATENT, WIDTH = 256, 4, 64  # those of examples/gan_1d.py
 STEPS = {"gan_1d": ("nonsaturating", 1), "wgan_gp": ("wasserstein-gp", 5)}  # the loss, D's steps to one of G's
 BETAS, PENALTY = (0.5, 0.999), 10.0
-ADAMS = ("for-loop", "foreach", "fused")
-NAMES = (*STEPS, *image_steps.BATCH_SIZES)
+MODELS = {name: module for module in (image_steps, unet_step, sequence_steps) for name in module.BATCH_SIZES}
+"""The other models -> the module that has them."""
+NAMES = (*STEPS, *MODELS)
 
 
 def main() -> None:
@@ -42,6 +48,10 @@ def main() -> None:
     with one_blas_thread(), kept_memory():  # as in every training loop
         rows = [compare(name, options) for name in options.models]
     harness.finish(rows, options, f"Training steps, {options.threads} threads")
+    for what, key in (("Time", "ratio"), ("Peak memory", "peak_ratio")):
+        found = [row[key] for row in rows if key in row]
+        if found:
+            print(f"{what} relative to PyTorch's, geometric mean: {harness.geometric_mean(found):.2f}")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,29 +80,33 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
             works["torch_gpu"] = harness.awaited(torch_on_gpu(torch, name))
     times = harness.milliseconds(works, options.effort)
     more["peak_mb"] = harness.peak_mb(ours)
+    if torch:
+        more["peak_ratio"] = harness.rounded(more["peak_mb"] / more["torch_peak_mb"])
     gpu = {f"{work}_ms": harness.median(times[work]) for work in ("gpu", "torch_gpu") if work in times}
-    sizes: dict[str, Any] = {"batch_size": image_steps.BATCH_SIZES.get(name, BATCH_SIZE)}
+    sizes: dict[str, Any] = {"batch_size": MODELS[name].BATCH_SIZES[name] if name in MODELS else BATCH_SIZE}
     if name in STEPS:
         sizes |= {"latent": LATENT, "width": WIDTH, "critic_steps": STEPS[name][1]}
     return harness.row(name, times["minigen"], times.get("torch"), **gpu, **more, **sizes)
 
 
 def ours_on(name: str, device: str) -> harness.Work:
-    return minigen_step(name, device) if name in STEPS else image_steps.minigen_step(name, device)
+    if name in STEPS:
+        return minigen_step(name, device)
+    return players.minigen_step(MODELS[name].minigen_players(name, device))
 
 
 def torch_candidates(torch: Any, name: str, threads: int) -> dict[str, harness.Work]:
     """Return PyTorch's settings -> the step with each."""
     if name not in STEPS:
         return {
-            f"{layout}, {adam} Adam": with_threads(torch, threads, image_steps.torch_step(torch, name, layout, adam))
-            for layout, adam in itertools.product(("NCHW", "channels_last"), ("foreach", "fused"))
+            f"{layout}, {adam} Adam": with_threads(torch, threads, torch_model_step(torch, name, layout, adam, "cpu"))
+            for layout, adam in itertools.product(MODELS[name].LAYOUTS, ("foreach", "fused"))
         }
     return {
         f"{count} thread{'s' if count > 1 else ''}, {adam} Adam": with_threads(
             torch, count, torch_step(torch, name, adam)
         )
-        for count, adam in itertools.product(sorted({1, threads}), ADAMS)
+        for count, adam in itertools.product(sorted({1, threads}), players.ADAMS)
     }
 
 
@@ -100,7 +114,12 @@ def torch_on_gpu(torch: Any, name: str) -> harness.Work:
     if name in STEPS:
         return torch_step(torch, name, "fused", device="cuda")
     torch.backends.cudnn.allow_tf32 = False  # float32 in both libraries
-    return image_steps.torch_step(torch, name, "channels_last", "fused", device="cuda")
+    return torch_model_step(torch, name, MODELS[name].LAYOUTS[-1], "fused", "cuda")
+
+
+def torch_model_step(torch: Any, name: str, layout: str, adam: str, device: str) -> harness.Work:
+    """Return the step of one of `MODELS` in PyTorch."""
+    return players.torch_step(torch, MODELS[name].torch_players(torch, name, layout, device), adam)
 
 
 def minigen_step(name: str, device: str = "cpu") -> harness.Work:
@@ -141,9 +160,9 @@ def torch_step(torch: Any, name: str, adam: str, device: str = "cpu") -> harness
 
     generator = mlp(LATENT, 1, nn.ReLU)
     discriminator = mlp(1, 1, lambda: nn.LeakyReLU(0.2))
-    kinds = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
     discriminator_optimizer, generator_optimizer = (
-        torch.optim.Adam(net.parameters(), lr=1e-3, betas=BETAS, **kinds[adam]) for net in (discriminator, generator)
+        torch.optim.Adam(net.parameters(), lr=1e-3, betas=BETAS, **players.ADAMS[adam])
+        for net in (discriminator, generator)
     )
     parameters = list(generator.parameters())
     average = [parameter.detach().clone() for parameter in parameters]

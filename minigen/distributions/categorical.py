@@ -140,8 +140,8 @@ class GumbelSoftmax(Distribution):
         if not hard:
             return soft
         winner = ops.expand_dims(ops.argmax(soft, axis=-1), -1)
-        one_hot = (winner == ops.arange(self.categories, device=soft.device)).astype(self.dtype)
-        return one_hot + (soft - soft.detach())  # the bracket is 0, with the gradient of soft
+        one_hot = winner == ops.arange(self.categories, device=soft.device)
+        return ops.straight_through(one_hot, soft)
 
     def log_prob(self, x: TensorLike) -> Any:
         """Return the log-density at points of the simplex, in nats.

@@ -21,8 +21,13 @@ import numpy as np
 
 from minigen.backend import Array, array_module, device_of
 from minigen.kernels import reference, threads
+from minigen.kernels.attention import reference as attention
 from minigen.kernels.convolution import reference as convolution
+from minigen.kernels.exponentials import reference as exponentials
 from minigen.kernels.memory import release_workspaces as release_workspaces
+from minigen.kernels.normalization import reference as normalization
+from minigen.kernels.recurrence import reference as recurrence
+from minigen.kernels.rows import reference as rows
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -117,9 +122,30 @@ convolve_transposed = _choose(convolution.convolve_transposed)
 convolve_weight = _choose(convolution.convolve_weight)
 
 # normalization
-moments = _choose(reference.moments, on_gpu=False)
-normalize = _choose(reference.normalize, on_gpu=False)
-normalize_backward = _choose(reference.normalize_backward, on_gpu=False)
+moments = _choose(normalization.moments, on_gpu=False)
+normalize = _choose(normalization.normalize, on_gpu=False)
+normalize_by = _choose(normalization.normalize_by, on_gpu=False)
+normalize_backward = _choose(normalization.normalize_backward, on_gpu=False)
+
+# attention
+attend = _choose(attention.attend, on_gpu=False)
+attend_backward = _choose(attention.attend_backward, on_gpu=False)
+attend_packed_backward = _choose(attention.attend_packed_backward, on_gpu=False)
+
+# sums of exponentials
+logsumexp = _choose(exponentials.logsumexp, on_gpu=False)
+softmax = _choose(exponentials.softmax, on_gpu=False)
+softmax_backward = _choose(exponentials.softmax_backward, on_gpu=False)
+log_softmax = _choose(exponentials.log_softmax, on_gpu=False)
+log_softmax_backward = _choose(exponentials.log_softmax_backward, on_gpu=False)
+
+# recurrent networks
+rnn_forward = _choose(recurrence.rnn_forward, on_gpu=False)
+rnn_backward = _choose(recurrence.rnn_backward, on_gpu=False)
+gru_forward = _choose(recurrence.gru_forward, on_gpu=False)
+gru_backward = _choose(recurrence.gru_backward, on_gpu=False)
+lstm_forward = _choose(recurrence.lstm_forward, on_gpu=False)
+lstm_backward = _choose(recurrence.lstm_backward, on_gpu=False)
 
 # windows
 window_max = _choose(reference.window_max, on_gpu=False)
@@ -129,6 +155,15 @@ window_max = _choose(reference.window_max, on_gpu=False)
 def window_put(y: Array, choice: Array, **settings: int) -> Array:  # noqa: D103 -- it is the reference's; choice is no float32
     is_fast = _COMPILED and type(y) is np.ndarray and y.dtype == np.float32
     return (_twin("cpu", reference.window_put) if is_fast else reference.window_put)(y, choice, **settings)
+
+
+# rows
+
+
+@functools.wraps(rows.put_rows)
+def put_rows(values: Array, indices: Array, *, count: int) -> Array:  # noqa: D103 -- it is the reference's; indices are no float32
+    is_fast = _COMPILED and type(values) is np.ndarray and values.dtype == np.float32
+    return (_twin("cpu", rows.put_rows) if is_fast else rows.put_rows)(values, indices, count=count)
 
 
 # optimizer steps, in place

@@ -12,6 +12,12 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 inner = numba.njit(**_OPTIONS)
 """For functions that only loops call."""
 
+summing = numba.njit(error_model="numpy", fastmath={"contract", "reassoc"})
+"""For `inner` functions that add up along a vector: the order of a sum is free in them, without which it would not vectorise.
+
+They add and do nothing else: where order is free, (x + c) - c is x. What they add up is computed by calls of `inner` functions.
+"""
+
 
 def loop(function: Callable[..., Any]) -> Any:
     """Compile a loop at its first call, and keep the machine code on disk if there is a folder to write to.

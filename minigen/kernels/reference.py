@@ -111,60 +111,6 @@ def silu_backward(g: Array, x: Array) -> Array:
     return g * s * (1.0 + array_module(x).clip(x, -1e4, 1e4) * (1.0 - s))
 
 
-# ----------------------------------------------------------------------------------------- normalization
-
-
-def moments(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """The mean and the (biased) variance over the axes, which stay with length 1.
-
-    A rounded mean is off by a little, which is found and taken back in a second pass (Chan, Golub & LeVeque 1983, equation 1.7). So the
-    variance is right where the mean is thousands of times the standard deviation.
-
-    Example:
-        >>> import numpy as np
-        >>> moments(np.array([[1.0], [3.0]]), axes=(0,))
-        (array([[2.]]), array([[1.]]))
-    """
-    mean = x.mean(axis=axes, keepdims=True)
-    deviation = x - mean
-    miss = deviation.mean(axis=axes, keepdims=True)
-    deviation *= deviation
-    variance = deviation.mean(axis=axes, keepdims=True) - miss * miss
-    return mean + miss, array_module(x).maximum(variance, 0.0)
-
-
-def normalize(x: Array, mean: Array, scale: Array, bias: Array | None) -> Array:
-    """(x - mean) scale + bias; the last three broadcast.
-
-    Example:
-        >>> import numpy as np
-        >>> normalize(np.array([[1.0], [3.0]]), np.array([[2.0]]), np.array([[10.0]]), None).ravel()
-        array([-10.,  10.])
-    """
-    out = x - mean
-    out *= scale
-    if bias is not None:
-        out += bias
-    return out
-
-
-def normalize_backward(g: Array, x: Array, mean: Array, scale: Array, *, axes: tuple[int, ...]) -> Array:
-    """s (g - m(g) - s^2 (x - mean) m(g (x - mean))), with the scale s = 1 / standard deviation and m the mean over the axes.
-
-    Example:
-        >>> import numpy as np
-        >>> column = np.array([[1.0], [2.0], [6.0]])
-        >>> normalize_backward(column, column, np.array([[3.0]]), np.array([[14 / 3]]) ** -0.5, axes=(0,)).round(9).ravel()
-        array([0., 0., 0.])
-    """
-    out = x - mean
-    out *= scale * scale * (g * out).mean(axis=axes, keepdims=True)
-    array_module(x).subtract(g, out, out=out)
-    out -= g.mean(axis=axes, keepdims=True)
-    out *= scale
-    return out
-
-
 # ------------------------------------------------------------------------------------------------- windows
 #
 # Windows along the middle axis of x, (A, L, B): window o sees the places i = stride o + k - padding, k = 0 ... size - 1, that exist.

@@ -1,6 +1,8 @@
 """Modules: layers, their initial weights, and the table of a model."""
 
 from minigen.nn import init as init
+from minigen.nn.adversarial import GradientReversal, MinibatchStdDev
+from minigen.nn.attention import KeyValueCache, MultiHeadAttention, SelfAttention2d
 from minigen.nn.conv import (
     Conv1d,
     Conv2d,
@@ -11,6 +13,8 @@ from minigen.nn.conv import (
     tap_mask,
 )
 from minigen.nn.dropout import Dropout
+from minigen.nn.embedding import Embedding, FourierFeatures, LearnedPositions, SinusoidalEmbedding
+from minigen.nn.group_norm import AdaptiveGroupNorm, GroupNorm, InstanceNorm, LayerNorm, PixelNorm
 from minigen.nn.images import AvgPool2d, Flatten, MaxPool2d, PixelShuffle, Upsample2d
 from minigen.nn.layers import (
     ELU,
@@ -26,12 +30,19 @@ from minigen.nn.layers import (
     Tanh,
 )
 from minigen.nn.module import Buffer, Module, Parameter, check_state
-from minigen.nn.norm import BatchNorm, frozen_statistics
+from minigen.nn.norm import BatchNorm, ConditionalBatchNorm, frozen_statistics
+from minigen.nn.recurrent import GRU, LSTM, RNN, detached
+from minigen.nn.reparametrized import EqualizedLearningRate, Reparametrized, SpectralNorm, WeightNorm
+from minigen.nn.residual import ResidualBlock
 from minigen.nn.summary import summary
+from minigen.nn.transformer import TransformerBlock
 
 __all__ = [
-    "ELU", "GELU", "AvgPool2d", "BatchNorm", "Buffer", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout",
-    "Flatten", "LeakyReLU", "Linear", "MaskedConv2d", "MaxPool2d", "Module", "Parameter", "PixelShuffle", "ReLU", "Sequential",
-    "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "Upsample2d", "channel_mask", "check_state", "frozen_statistics", "init",
-    "summary", "tap_mask",
+    "ELU", "GELU", "GRU", "LSTM", "RNN", "AdaptiveGroupNorm", "AvgPool2d", "BatchNorm", "Buffer", "ConditionalBatchNorm",
+    "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Embedding", "EqualizedLearningRate", "Flatten",
+    "FourierFeatures", "GradientReversal", "GroupNorm", "InstanceNorm", "KeyValueCache", "LayerNorm", "LeakyReLU",
+    "LearnedPositions", "Linear", "MaskedConv2d", "MaxPool2d", "MinibatchStdDev", "Module", "MultiHeadAttention", "Parameter",
+    "PixelNorm", "PixelShuffle", "ReLU", "Reparametrized", "ResidualBlock", "SelfAttention2d", "Sequential", "SiLU", "Sigmoid",
+    "SinusoidalEmbedding", "Softmax", "Softplus", "SpectralNorm", "Tanh", "TransformerBlock", "Upsample2d", "WeightNorm",
+    "channel_mask", "check_state", "detached", "frozen_statistics", "init", "summary", "tap_mask",
 ]  # fmt: skip

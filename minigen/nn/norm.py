@@ -1,4 +1,4 @@
-"""Batch normalization (Ioffe & Szegedy 2015), and the running statistics by which it judges single examples."""
+"""Batch normalization (Ioffe & Szegedy 2015), the running statistics by which it judges single examples, and its conditional form."""
 
 import math
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import numpy as np
 import minigen.ops as ops
 from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike
+from minigen.nn.embedding import checked_indices
 from minigen.nn.module import Buffer, Module, Parameter
 from minigen.ops.norm import moments, normalize_by
 
@@ -66,28 +67,90 @@ class BatchNorm(Module):
 
     def forward(self, x: TensorLike) -> Tensor:
         """Normalize, (..., C) -> (..., C)."""
+        return self.normalize(x, self.weight, self.bias)
+
+    def normalize(self, x: TensorLike, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Normalize, (..., C) -> (..., C), with a w and a b that broadcast to x."""
         if x.shape[-1:] != (self.features,):
             raise ValueError(f"BatchNorm: x (..., C) has shape {x.shape}, but the layer has {self.features} features")
         if not self.training:
             scale = 1.0 / ops.sqrt(self.running_var + self.epsilon)
-            y = (x - self.running_mean) * (scale if self.weight is None else scale * self.weight)
-            return y if self.bias is None else y + self.bias
+            y = (x - self.running_mean) * (scale if weight is None else scale * weight)
+            return y if bias is None else y + bias
         count = math.prod(x.shape[:-1])
         if count < 2:
             raise ValueError(
                 f"BatchNorm: x (..., C) = {x.shape} has {count} value(s) of each channel, and training needs the variance of at least 2; "
                 "take a larger batch, or call eval() to use the running statistics"
             )
-        rows = ops.reshape(x, shape=(count, self.features))
-        mean, variance = moments(rows, axes=(0,))  # (1, C)
+        axes = tuple(range(len(x.shape) - 1))
+        mean, variance = moments(x, axes=axes)  # (1, ..., C)
         if not self.is_frozen:
-            self._record(mean[0], variance[0] * (count / (count - 1)))
-        y = normalize_by(rows, self.weight, self.bias, mean, variance, axes=(0,), epsilon=self.epsilon)
-        return ops.reshape(y, shape=x.shape)
+            self._record(mean.reshape(-1), variance.reshape(-1) * (count / (count - 1)))
+        return normalize_by(x, weight, bias, mean, variance, axes=axes, epsilon=self.epsilon)
 
     def _record(self, mean: Array, variance: Array) -> None:
         for running, new in ((self.running_mean, mean), (self.running_var, variance)):
             running.assign((1 - self.momentum) * running.data + self.momentum * new)
+
+
+class ConditionalBatchNorm(Module):
+    """Batch normalization with a scale and a shift for each class:
+
+        y = w_c (x - mu) / sqrt(v + epsilon) + b_c,    c the example's class.
+
+    The statistics are the whole batch's, of all classes together (Dumoulin et al. 2017, "A Learned Representation for Artistic Style";
+    de Vries et al. 2017, "Modulating early visual processing by language").
+
+    Args:
+        features: the channels, C.
+        classes: how many, K.
+        momentum, epsilon: as of `BatchNorm`.
+
+    Attributes:
+        weight: (K, C), at first 1.
+        bias: (K, C), at first 0.
+        norm: the `BatchNorm` that keeps the running statistics; `frozen_statistics` finds it.
+
+    Raises:
+        ValueError: a setting is out of range.
+
+    Example:
+        >>> layer = ConditionalBatchNorm(1, 2)
+        >>> layer.bias.assign(np.array([[0.0], [10.0]], "float32"))
+        >>> layer(np.array([[1.0], [3.0]], "float32"), np.array([0, 1])).data.round(3)
+        array([[-1.],
+               [11.]], dtype=float32)
+    """
+
+    def __init__(self, features: int, classes: int, *, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        if classes < 1:
+            raise ValueError(f"ConditionalBatchNorm: classes is {classes}, expected at least 1")
+        self.weight = Parameter(np.ones((classes, features), np.float32))
+        self.bias = Parameter(np.zeros((classes, features), np.float32))
+        self.norm = BatchNorm(features, momentum=momentum, epsilon=epsilon, affine=False)
+
+    def forward(self, x: TensorLike, labels: TensorLike) -> Tensor:
+        """Normalize, (N, ..., C) -> (N, ..., C).
+
+        Args:
+            x: (N, ..., C).
+            labels: the classes, integers (N,).
+
+        Raises:
+            TypeError: the labels are no integers.
+            IndexError: a label on the CPU is outside [0, K); those on the GPU are not looked at.
+            ValueError: x has other channels, or the labels are not one for each example.
+        """
+        rows = checked_indices("ConditionalBatchNorm", labels, self.weight)
+        if rows.shape != x.shape[:1]:
+            raise ValueError(
+                f"ConditionalBatchNorm: labels have shape {rows.shape}, but x (N, ..., C) = {x.shape} needs one for each example, "
+                f"{x.shape[:1]}"
+            )
+        shape = (len(rows), *(1 for _ in x.shape[1:-1]), self.norm.features)  # (N, 1, ..., C)
+        weight, bias = (ops.reshape(ops.index(table, rows), shape=shape) for table in (self.weight, self.bias))
+        return self.norm.normalize(x, weight, bias)
 
 
 @contextmanager

@@ -4,10 +4,12 @@ Both take NumPy's indexing expression in two parts: the index arrays positionall
 among slices, integers, None and Ellipsis. Where an element is read twice, its gradient is the sum of both cotangents.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
+from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
@@ -31,6 +33,9 @@ def take(x: Array, *indices: Array, pattern: tuple[Any, ...]) -> Array:
 def put(values: Array, *indices: Array, pattern: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with the values added at [key]; values that fall on one place are summed."""
     module = array_module(values)
+    if pattern == (ARRAY,) and indices[0].dtype.kind in "iu":  # whole rows, as an embedding's
+        flat = values.reshape(indices[0].size, math.prod(shape[1:]))
+        return kernels.put_rows(flat, indices[0].ravel(), count=shape[0]).reshape(shape)
     out = module.zeros(shape, values.dtype)
     if indices:
         module.add.at(out, _key(pattern, indices), values)

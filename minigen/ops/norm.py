@@ -52,10 +52,17 @@ def normalize_by(
 ) -> Array:
     """Return weight (x - mean) / sqrt(variance + epsilon) + bias, where mean and variance are `moments(x, axes=axes)`.
 
-    They are given, and not computed here, since a layer wants them too. How they depend on x is a part of the gradient of x.
+    They are given, and not computed here, for a layer that wants them too. How they depend on x is a part of the gradient of x.
     """
-    scale = 1.0 / array_module(x).sqrt(variance + epsilon)
-    return kernels.normalize(x, mean, scale if weight is None else scale * weight, bias)
+    return kernels.normalize_by(x, weight, bias, mean, _scale(variance, epsilon), axes=axes)
+
+
+@primitive(broadcasts=True, residuals=("mean", "variance"))
+def normalize_groups(
+    x: Array, weight: Array | None, bias: Array | None, *, axes: tuple[int, ...], epsilon: float
+) -> tuple[Array, Array, Array]:
+    """Return the same, in one pass over x where a group fits into the cache; and mean and variance."""
+    return kernels.normalize(x, weight, bias, axes=axes, epsilon=epsilon)
 
 
 @primitive()
@@ -63,25 +70,32 @@ def normalize_backward(
     g: Array, x: Array, mean: Array, variance: Array, *, axes: tuple[int, ...], epsilon: float
 ) -> Array:
     """Return B(g, x), the vjp of x^, where mean and variance are `moments(x, axes=axes)`."""
-    return kernels.normalize_backward(g, x, mean, 1.0 / array_module(x).sqrt(variance + epsilon), axes=axes)
+    return kernels.normalize_backward(g, x, None, mean, _scale(variance, epsilon), axes=axes, bias_shape=())[0]
 
 
-def _normalize_by_vjp_x(
+def _scale(variance: Array, epsilon: float) -> Array:
+    return 1.0 / array_module(variance).sqrt(variance + epsilon)
+
+
+def _gradients(
     g: Array,
     x: Array,
     weight: Array | None,
+    bias_shape: tuple[int, ...],
     mean: Array,
     variance: Array,
     axes: tuple[int, ...],
     epsilon: float,
-) -> Array:
-    return normalize_backward(g if weight is None else g * weight, x, mean, variance, axes=axes, epsilon=epsilon)
-
-
-def _normalize_by_vjp_weight(
-    g: Array, x: Array, mean: Array, variance: Array, axes: tuple[int, ...], epsilon: float
-) -> Array:
-    return g * normalize_by(x, None, None, mean, variance, axes=axes, epsilon=epsilon)  # the engine sums
+) -> tuple[Array | None, ...]:
+    """Return the gradients of x, weight and bias; the engine sums over axes along which weight and bias were broadcast."""
+    if not any(isinstance(each, Tensor) for each in (g, x, weight)):
+        scale = _scale(variance, epsilon)
+        return kernels.normalize_backward(g, x, weight, mean, scale, axes=axes, bias_shape=bias_shape)
+    weighted = g if weight is None else g * weight
+    along_x = normalize_backward(weighted, x, mean, variance, axes=axes, epsilon=epsilon)
+    if weight is None:
+        return along_x, None, g
+    return along_x, g * normalize_by(x, None, None, mean, variance, axes=axes, epsilon=epsilon), g
 
 
 def _normalize_backward_vjp_x(
@@ -98,7 +112,8 @@ def _normalize_backward_vjp_x(
     return -scale * (normal * m(h * along_g) + along_h * m(g * normal) + along_g * m(h * normal))
 
 
-normalize_by.vjp(x=_normalize_by_vjp_x, weight=_normalize_by_vjp_weight, bias=lambda g: g, mean=None, variance=None)
+normalize_by.joint_vjp(_gradients)
+normalize_groups.joint_vjp(_gradients)
 normalize_backward.vjp(
     g=lambda h, x, mean, variance, axes, epsilon: normalize_backward(h, x, mean, variance, axes=axes, epsilon=epsilon),
     x=_normalize_backward_vjp_x,
@@ -137,5 +152,4 @@ def normalize(
                [-1.,  1.]])
     """
     axes = checked_axes("normalize", len(x.shape), axes)
-    mean, variance = moments(x, axes=axes)
-    return normalize_by(x, weight, bias, mean, variance, axes=axes, epsilon=epsilon)
+    return normalize_groups(x, weight, bias, axes=axes, epsilon=epsilon)

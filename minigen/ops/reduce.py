@@ -4,6 +4,7 @@ Throughout, `axis` is an axis, a tuple of axes, or None for all of them; negativ
 axes in place with length 1. A vjp first puts the reduced axes back (`_restored`), and then spreads the cotangent over them.
 """
 
+from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Axis, Tensor, TensorLike, add, primitive
 from minigen.ops.composite import composite
@@ -199,13 +200,6 @@ def _norm_vjp(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Arr
 norm.vjp(x=_norm_vjp)
 
 
-def _finite_max(x: Array, axis: Axis) -> Array:
-    """The maximum, kept as an axis; 0 where it is infinite, so that inf - inf does not arise."""
-    module = array_module(x)
-    top = x.max(axis=axis, keepdims=True)
-    return module.where(module.isfinite(top), top, 0.0)
-
-
 @primitive()
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log sum exp over the axes, without overflow. A slice of nothing but -inf gives -inf, with gradient 0.
@@ -215,11 +209,9 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> float(logsumexp(np.array([1000.0, 1000.0])) - np.log(2.0))
         1000.0
     """
-    module = array_module(x)
-    top = _finite_max(x, axis)
-    total = module.exp(x - top).sum(axis=axis, keepdims=True)
-    out = module.where(total > 0, module.log(module.where(total > 0, total, 1.0)), -module.inf) + top
-    return out if keepdims else out.squeeze(axis=_reduced_axes(x.ndim, axis))
+    axes = _reduced_axes(x.ndim, axis)
+    out = kernels.logsumexp(x, axes=axes)
+    return out if keepdims else out.squeeze(axis=axes)
 
 
 def _logsumexp_vjp(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
@@ -235,17 +227,28 @@ logsumexp.vjp(x=_logsumexp_vjp)
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """Return exp(x) / sum exp(x) along an axis.
 
+    An entry of -inf, such as a masked one, gets 0 and no gradient; a slice of nothing else is NaN.
+
     Example:
         >>> import numpy as np
         >>> softmax(np.array([0.0, 0.0]))
         array([0.5, 0.5])
     """
-    weights = array_module(x).exp(x - x.max(axis=axis, keepdims=True))
-    weights /= weights.sum(axis=axis, keepdims=True)
-    return weights
+    return kernels.softmax(x, axis=axis)
 
 
-softmax.vjp(x=lambda g, out, axis: out * (g - sum(g * out, axis=axis, keepdims=True)))
+@primitive()
+def softmax_backward(g: Array, y: Array, *, axis: int) -> Array:
+    """Return y (g - sum(g y)), the vjp of y = softmax(x): the product of g with the symmetric matrix diag(y) - y y^T."""
+    return kernels.softmax_backward(g, y, axis=axis)
+
+
+def _softmax_backward_vjp_y(h: Array, g: Array, y: Array, axis: int) -> Array:
+    return h * (g - sum(g * y, axis=axis, keepdims=True)) - g * sum(h * y, axis=axis, keepdims=True)
+
+
+softmax.vjp(x=lambda g, out, axis: softmax_backward(g, out, axis=axis))
+softmax_backward.vjp(g=lambda h, y, axis: softmax_backward(h, y, axis=axis), y=_softmax_backward_vjp_y)
 
 
 @primitive()
@@ -257,10 +260,17 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
         >>> np.exp(log_softmax(np.array([0.0, 0.0])))
         array([0.5, 0.5])
     """
-    module = array_module(x)
-    shifted = x - x.max(axis=axis, keepdims=True)
-    shifted -= module.log(module.exp(shifted).sum(axis=axis, keepdims=True))
-    return shifted
+    return kernels.log_softmax(x, axis=axis)
 
 
-log_softmax.vjp(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
+@primitive()
+def log_softmax_backward(g: Array, y: Array, *, axis: int) -> Array:
+    """Return g - exp(y) sum(g), the vjp of y = log_softmax(x)."""
+    return kernels.log_softmax_backward(g, y, axis=axis)
+
+
+log_softmax.vjp(x=lambda g, out, axis: log_softmax_backward(g, out, axis=axis))
+log_softmax_backward.vjp(
+    g=lambda h, y, axis: h - sum(h * exp(y), axis=axis, keepdims=True),
+    y=lambda h, g, y, axis: -h * exp(y) * sum(g, axis=axis, keepdims=True),
+)

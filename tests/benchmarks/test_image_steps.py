@@ -7,20 +7,15 @@ import pytest
 import minigen as mg
 from minigen import no_grad
 
+from .weights import copy_weights
+
 torch = pytest.importorskip("torch")
 
 
 def both(name):
-    ours = [net for net, _ in image_steps.minigen_players(name, "cpu")]
+    ours = [player.net for player in image_steps.minigen_players(name, "cpu")]
     theirs = [player.net for player in image_steps.torch_players(torch, name, "NCHW", "cpu")]
     return ours, theirs
-
-
-def copy_weights(ours, theirs):
-    """Without linear layers, all weights are vectors or those of convolutions."""
-    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
-        values = torch.from_numpy(np.array(mine.data))
-        its.data.copy_(values.permute(3, 2, 0, 1) if values.ndim == 4 else values)
 
 
 @pytest.mark.parametrize("name", image_steps.BATCH_SIZES)
@@ -32,7 +27,7 @@ def test_the_networks_have_as_many_parameters(name):
 
 def test_the_pixelcnns_agree():
     (ours,), (theirs,) = both("pixelcnn")
-    copy_weights(ours, theirs)
+    copy_weights(torch, ours, theirs)
     images = image_steps.batch("pixelcnn")[0][:2]
     with no_grad(), torch.no_grad():
         wanted = theirs(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
@@ -41,8 +36,8 @@ def test_the_pixelcnns_agree():
 
 def test_the_players_of_the_dcgan_agree():
     (discriminator, generator), (their_discriminator, their_generator) = both("dcgan")
-    copy_weights(discriminator, their_discriminator)
-    copy_weights(generator, their_generator)
+    copy_weights(torch, discriminator, their_discriminator)
+    copy_weights(torch, generator, their_generator)
     z = np.random.default_rng(0).standard_normal((4, image_steps.GAN_LATENT), dtype=np.float32)
     with no_grad(), torch.no_grad():
         fake, their_fake = generator(mg.tensor(z)), their_generator(torch.from_numpy(z))

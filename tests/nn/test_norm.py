@@ -1,4 +1,4 @@
-"""BatchNorm: values and statistics by their definitions, modes, frozen statistics, state, gradients of both orders, and refusals."""
+"""Batch normalization: values and statistics by their definitions, modes, frozen statistics, classes, state, gradients, and refusals."""
 
 import copy
 import sys
@@ -118,6 +118,79 @@ def test_statistics_thaw_after_an_error():
     with pytest.raises(ArithmeticError), nn.frozen_statistics(layer):
         raise ArithmeticError
     assert not layer.is_frozen
+
+
+# ------------------------------------------------------------------------------------------------------------ classes
+
+
+def conditional(features=3, classes=4, **settings):
+    layer = nn.ConditionalBatchNorm(features, classes, **settings)
+    layer.weight.assign(drawn(classes, features))
+    layer.bias.assign(drawn(classes, features))
+    return layer
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 2, 2, 3)])
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+def test_each_class_has_its_scale_and_shift_and_all_share_the_statistics(shape, mode, device):
+    layer, plain = conditional(), nn.BatchNorm(3, affine=False)
+    x, labels = drawn(*shape, mean=2.0), np.array([0, 3, 3, 1, 0, 3])
+    weight, bias = (table.data[labels].reshape(6, *(1,) * (len(shape) - 2), 3) for table in (layer.weight, layer.bias))
+    layer.to(device).train(mode == "training")
+    y = layer(to_device(x, device), to_device(labels, device))
+    expected = weight * plain.train(mode == "training")(x) + bias
+    np.testing.assert_allclose(on_host(y), expected, rtol=1e-5, atol=1e-5)
+    for ours, theirs in zip(statistics(layer), statistics(plain), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_frozen_statistics_reach_the_conditional_layer():
+    layer = conditional()
+    before = statistics(layer)
+    with nn.frozen_statistics(nn.Sequential(layer)):
+        layer(drawn(6, 3, mean=5.0), np.zeros(6, int))
+    for a, b in zip(statistics(layer), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert list(layer.named_buffers()) == ["norm.running_mean", "norm.running_var"]
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+def test_gradients_of_the_tables(mode, device):
+    layer = conditional(classes=3)
+    layer(drawn(10, 3, mean=1.0, scale=2.0), np.arange(10) % 3)
+    layer.train(mode == "training").to(device)
+    for buffer in layer.named_buffers().values():
+        buffer.data = buffer.data.astype("float64")
+    labels = to_device(np.array([0, 2, 2, 0]), device)
+
+    def through(x, weight, bias):
+        layer.weight, layer.bias = weight.to(device), bias.to(device)
+        return mg.tanh(layer(x.to(device), labels)).to("cpu")
+
+    gradcheck(through, [RNG.normal(size=(4, 2, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3))])
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "message"),
+    [
+        (np.array([0, 4]), IndexError, r"ConditionalBatchNorm: .*\[0, 4\], but the table has the rows 0 to 3"),
+        (np.array([-1, 2]), IndexError, r"ConditionalBatchNorm: .*\[-1, 2\]"),
+        (np.array([0.0, 1.0]), TypeError, r"ConditionalBatchNorm: indices are of float64"),
+        ([0, 1], TypeError, r"ConditionalBatchNorm: indices are of list"),
+        (np.array([0]), ValueError, r"ConditionalBatchNorm: labels have shape \(1,\), but x .* \(2, 5, 3\) needs .*\(2,\)"),
+        (np.array([[0, 1]]), ValueError, r"ConditionalBatchNorm: labels have shape \(1, 2\)"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_none_are_refused(labels, kind, message):
+    with pytest.raises(kind, match=message):
+        conditional()(drawn(2, 5, 3), labels)
+
+
+def test_settings_of_the_conditional_layer_that_are_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="ConditionalBatchNorm: classes is 0"):
+        nn.ConditionalBatchNorm(3, 0)
+    with pytest.raises(ValueError, match=r"BatchNorm: .*momentum 2"):
+        nn.ConditionalBatchNorm(3, 2, momentum=2)
 
 
 # -------------------------------------------------------------------------------------------------------------- state

@@ -16,6 +16,7 @@ import minigen as mg
 from minigen.backend import device_of, to_device
 from minigen.engine import Primitive, sum_to
 from minigen.kernels.convolution.geometry import Geometry
+from minigen.ops.attention import attend, attend_packed
 from minigen.ops.conv import convolve, convolve_transposed, convolve_weight
 from minigen.ops.elementwise import (
     elu_backward,
@@ -30,8 +31,10 @@ from minigen.ops.elementwise import (
 )
 from minigen.ops.index import ARRAY, index, put, take
 from minigen.ops.linalg import einstein_sum, matrix_product
-from minigen.ops.norm import moments, normalize_backward, normalize_by
+from minigen.ops.norm import moments, normalize_backward, normalize_by, normalize_groups
 from minigen.ops.pool import Windows, window_max, window_pick, window_put, window_spread, window_sum
+from minigen.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence
+from minigen.ops.reduce import log_softmax_backward, softmax_backward
 from minigen.ops.shape import join
 
 
@@ -302,6 +305,25 @@ for normalised in ("softmax", "log_softmax"):
     case(getattr(mg, normalised), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
     case(getattr(mg, normalised), normal(0, 4), axis=1, expected=theirs, label="empty")
 
+
+def softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:
+    """The product with the matrix of derivatives, diag(y) - y y^T, slice by slice."""
+    g, y = np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1)
+    matrices = y[..., None] * np.eye(y.shape[-1]) - y[..., :, None] * y[..., None, :]
+    return np.moveaxis((matrices @ g[..., None])[..., 0], -1, axis)
+
+
+def log_softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:
+    """The product with the matrix of derivatives, I - 1 exp(y)^T, from the left, slice by slice."""
+    g, y = np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1)
+    matrices = np.eye(y.shape[-1]) - np.exp(y)[..., None, :]
+    return np.moveaxis((g[..., None, :] @ matrices)[..., 0, :], -1, axis)
+
+
+for slope_of, theirs in ((softmax_backward, softmax_derivative), (log_softmax_backward, log_softmax_derivative)):
+    case(slope_of, normal(3, 4), normal(3, 4), axis=1, expected=theirs, label="last axis")
+    case(slope_of, normal(3, 4, 2), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
+
 # -- shapes
 
 case(sum_to, normal(2, 3, 4), shape=(3, 1), expected=lambda x, shape: x.sum((0, 2)).reshape(shape))
@@ -389,6 +411,10 @@ case(
     label="slices",
 )
 case(put, normal(3), mask, pattern=(ARRAY,), shape=(2, 3), expected=put_at(mask), label="mask")
+for label, of_rows in {"rows": [[2, 0], [-1, 2]], "one row": 1, "no rows": np.zeros(0, int)}.items():
+    numbers = np.array(of_rows)
+    case(put, normal(*numbers.shape, 2), numbers, pattern=(ARRAY,), shape=(4, 2), expected=put_at(numbers), label=label)
+case(put, normal(3), rows, pattern=(ARRAY,), shape=(4,), expected=put_at(rows), label="elements")
 picks = np.array([[1, 1], [0, 2]])
 case(mg.gather, normal(2, 3), picks, axis=1, expected=np.take_along_axis)
 case(mg.gather, normal(3, 2), np.array([[1, 2]]), axis=-2, expected=np.take_along_axis, label="first axis")
@@ -652,6 +678,14 @@ for axes, shape in (((0,), (5, 3)), ((0, 1, 2), (2, 2, 3, 2)), ((1, 2), (2, 2, 3
         **keywords,
     )
 case(mg.normalize, normal(4, 3), axes=(0,), label="no weight, no bias", expected=normalized)
+for label, axes, shape, table in (
+    ("groups", (1, 3), (2, 3, 2, 2), (2, 2)),
+    ("groups, factors of each example", (1, 3), (2, 3, 2, 2), (2, 1, 2, 2)),
+    ("groups of one pixel", (1, 3), (2, 1, 2, 3), (2, 3)),
+    ("batch, factors of each example", (0, 1), (2, 3, 2), (2, 1, 2)),
+):
+    keywords = {"axes": axes, "epsilon": 1e-3, "expected": normalized, "label": label}
+    case(normalize_groups, normal(*shape), normal(*table), normal(*table), **keywords)
 
 # -- convolution
 
@@ -923,3 +957,116 @@ case(
     padding="same",
     stride=2,
 )
+
+# -- gradients by choice: here they are derivatives, and `test_estimators.py` has them where they are not
+
+
+def straight_through(x: Any) -> Any:
+    return mg.straight_through(x, x)
+
+
+case(mg.gradient_reversal, normal(2, 3), expected=lambda x, scale: x, label="reversed to the right", scale=-1.0)
+case(straight_through, normal(2, 3), expected=lambda x: x, label="to itself")
+
+# -- attention
+
+
+def attended(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, mask: Any = None, *, causal: bool = False, scale: Any = None
+) -> np.ndarray:
+    """Attention, one query at a time."""
+    (n, queries, heads, features), keys = query.shape, key.shape[1]
+    out = np.zeros((n, queries, heads, value.shape[3]))
+    mask = np.ones((1, 1, keys), bool) if mask is None else mask.reshape(len(mask), -1, keys)
+    for i, t, h in np.ndindex(n, queries, heads):
+        seen = mask[i % len(mask), t % mask.shape[1]]
+        places = [s for s in range(keys) if seen[s] and (not causal or keys - s >= queries - t)]
+        if places:
+            scores = key[i, places, h] @ query[i, t, h] * (features**-0.5 if scale is None else scale)
+            out[i, t, h] = scipy.special.softmax(scores) @ value[i, places, h]
+    return out
+
+
+def attended_packed(packed: np.ndarray, mask: Any = None, **settings: Any) -> np.ndarray:
+    return attended(packed[:, :, 0], packed[:, :, 1], packed[:, :, 2], mask, **settings)
+
+
+PADDING = np.array([[True, True, False, True], [False, True, True, True]])
+case(mg.attention, normal(2, 3, 2, 3), normal(2, 4, 2, 3), normal(2, 4, 2, 2), expected=attended, label="heads")
+case(
+    mg.attention,
+    normal(1, 3, 1, 2),
+    normal(1, 3, 1, 2),
+    normal(1, 3, 1, 2),
+    expected=attended,
+    causal=True,
+    label="causal",
+)
+case(
+    mg.attention, normal(2, 3, 1, 2), normal(2, 4, 1, 2), normal(2, 4, 1, 2), PADDING, expected=attended, causal=True, scale=2.0,
+    label="causal, filled up",
+)  # fmt: skip
+case(
+    mg.attention, normal(2, 3, 1, 2), normal(2, 2, 1, 2), normal(2, 2, 1, 1), rng.random((1, 3, 2)) < 0.7, expected=attended, causal=True,
+    label="pairs, and a query that sees no key",
+)  # fmt: skip
+case(
+    attend, normal(2, 2, 1, 2), normal(2, 3, 1, 2), normal(2, 3, 1, 1), PADDING[:, None, 1:], expected=attended, causal=False, scale=0.7,
+)  # fmt: skip
+case(mg.self_attention, normal(2, 3, 3, 2, 2), PADDING[:, 1:], expected=attended_packed, causal=True, label="filled up")
+case(attend_packed, normal(1, 3, 3, 1, 2), None, expected=attended_packed, causal=False, scale=0.7)
+case(mg.attention, normal(0, 3, 1, 2), normal(0, 2, 1, 2), normal(0, 2, 1, 1), expected=attended, label="no example")
+
+# -- recurrent networks: one sequence at a time, step by step
+
+
+def walked(step: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """A network's states for the rule (a, weight_h, *extra, *state) -> state, where a is x W_x + b."""
+
+    def states(x: Any, weight_x: Any, weight_h: Any, bias: Any, *others: Any, reverse: bool = False) -> np.ndarray:
+        *others, mask = others
+        out = []
+        for n in range(len(x)):
+            extra = [other for other in others if other.ndim == 1]  # biases
+            state = [other[n] for other in others if other.ndim == 2]  # the first
+            rows = [None] * x.shape[1]
+            for t in reversed(range(x.shape[1])) if reverse else range(x.shape[1]):
+                if mask is None or mask[n, t]:
+                    state = step(x[n, t] @ weight_x + bias, weight_h, *extra, *state)
+                rows[t] = state[0]
+            out.append(np.stack(rows + state[1:]))
+        return np.stack(out)
+
+    return states
+
+
+def rnn_step(a: np.ndarray, weight: np.ndarray, hidden: np.ndarray) -> list[np.ndarray]:
+    return [np.tanh(a + hidden @ weight)]
+
+
+def gru_step(a: np.ndarray, weight: np.ndarray, bias_n: np.ndarray, hidden: np.ndarray) -> list[np.ndarray]:
+    of_x, of_h = np.split(a, 3), np.split(hidden @ weight, 3)
+    r, z = (scipy.special.expit(of_x[k] + of_h[k]) for k in range(2))
+    n = np.tanh(of_x[2] + r * (of_h[2] + bias_n))
+    return [(1 - z) * n + z * hidden]
+
+
+def lstm_step(a: np.ndarray, weight: np.ndarray, hidden: np.ndarray, cell: np.ndarray) -> list[np.ndarray]:
+    i, f, g, o = np.split(a + hidden @ weight, 4)
+    cell = scipy.special.expit(f) * cell + scipy.special.expit(i) * np.tanh(g)
+    return [scipy.special.expit(o) * np.tanh(cell), cell]
+
+
+SOME_STEPS = np.array([[True, True, False], [False, True, True]])
+for network, step, gates, more in (
+    (rnn_sequence, rnn_step, 1, []),
+    (gru_sequence, gru_step, 3, [(2,)]),
+    (lstm_sequence, lstm_step, 4, []),
+):
+    weights = [normal(1, 2 * gates), normal(2, 2 * gates), normal(2 * gates), *(normal(*shape) for shape in more)]
+    firsts = [normal(2, 2) for _ in range(2 if network is lstm_sequence else 1)]
+    for steps, mask, reverse in ((3, None, False), (3, SOME_STEPS, False), (3, SOME_STEPS, True), (1, None, True)):
+        case(
+            network, normal(2, steps, 1), *weights, *firsts, mask, expected=walked(step), reverse=reverse,
+            label=f"{steps} steps{'' if mask is None else ', masked'}{', reverse' if reverse else ''}",
+        )  # fmt: skip

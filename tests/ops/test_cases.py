@@ -85,9 +85,10 @@ def test_recorded_gradients_equal_unrecorded_ones(case: Case, device):
     case = case.on(device)
     plain = gradients(case, case.floats)
     recorded = gradients(case, case.floats, create_graph=True)
+    one_text = device == "cpu" and not getattr(case.function, "joint", None)  # a joint vjp may sum in another order
     for a, b in zip(plain, recorded, strict=True):
         assert not a.requires_grad
-        np.testing.assert_allclose(on_host(a), on_host(b), rtol=1e-15 if device == "cpu" else 1e-13, atol=0)
+        np.testing.assert_allclose(on_host(a), on_host(b), rtol=1e-15 if one_text else 1e-13, atol=0)
 
 
 @over_differentiable_cases

@@ -404,7 +404,7 @@ BAD_CALLS = {
     "normalize weight": (
         lambda: mg.normalize(x, leaf(2), axes=(0,)),
         ValueError,
-        r"normalize_by: .*x \(2, 3\) float64, weight \(2,\) float64",
+        r"normalize_groups: .*x \(2, 3\) float64, weight \(2,\) float64",
     ),
     "list to normalize": (lambda: mg.normalize([1.0], axes=(0,)), TypeError, "normalize: .*list"),
     "list to max_pool2d": (lambda: mg.max_pool2d([1.0], kernel_size=2), TypeError, "max_pool2d: .*list"),

@@ -157,6 +157,62 @@ def test_batch_normalization(affine, shape):
         np.testing.assert_allclose(ours.running_var.data, layer.running_var.numpy(), rtol=1e-12)
 
 
+class ChannelsLastAlong(torch.nn.Module):
+    """PyTorch's layer of (N, C, ...) as one of (N, ..., C)."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x.movedim(-1, 1)).movedim(1, -1)
+
+
+NORMALIZATIONS = {
+    "layer": (lambda: nn.LayerNorm(6), lambda: torch.nn.LayerNorm(6)),
+    "layer, several axes": (lambda: nn.LayerNorm((3, 6), epsilon=1e-2), lambda: torch.nn.LayerNorm((3, 6), eps=1e-2)),
+    "layer, bare": (lambda: nn.LayerNorm(6, affine=False), lambda: torch.nn.LayerNorm(6, elementwise_affine=False)),
+    "group": (lambda: nn.GroupNorm(2, 6), lambda: ChannelsLastAlong(torch.nn.GroupNorm(2, 6))),
+    "group, bare": (
+        lambda: nn.GroupNorm(3, 6, epsilon=1e-2, affine=False),
+        lambda: ChannelsLastAlong(torch.nn.GroupNorm(3, 6, eps=1e-2, affine=False)),
+    ),
+    "instance": (
+        lambda: nn.InstanceNorm(6, affine=True),
+        lambda: ChannelsLastAlong(torch.nn.InstanceNorm2d(6, affine=True)),
+    ),
+    "instance, bare": (lambda: nn.InstanceNorm(6), lambda: ChannelsLastAlong(torch.nn.InstanceNorm2d(6))),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_normalization_within_an_example(name, offset):
+    rng = np.random.default_rng(0)
+    ours, theirs = to_double(NORMALIZATIONS[name][0]()), NORMALIZATIONS[name][1]().double()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        p.assign(rng.normal(size=p.shape))
+        with torch.no_grad():
+            q.copy_(torch.from_numpy(p.data.copy()))
+    x = mg.tensor(rng.normal(offset, 3.0, (2, 4, 3, 6)), requires_grad=True)
+    y = torch.tensor(x.data, requires_grad=True)
+    outputs, g = (ours(x), theirs(y)), rng.normal(size=x.shape)
+    outputs[0].backward(g)
+    outputs[1].backward(torch.from_numpy(g))
+    pairs = [(outputs[0].data, outputs[1].detach()), (x.grad.data, y.grad)]
+    pairs += [(p.grad.data, q.grad) for p, q in zip(ours.parameters(), theirs.parameters(), strict=True)]
+    for a, b in pairs:
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-10, atol=1e-10)
+
+
+def test_one_pixel_is_no_instance_here_and_there():
+    x = np.zeros((2, 1, 1, 3))
+    with pytest.raises(ValueError, match="Expected more than 1 spatial element"):
+        torch.nn.InstanceNorm2d(3)(torch.from_numpy(x).movedim(-1, 1))
+    with pytest.raises(ValueError, match="fewer than 2 pixels"):
+        nn.InstanceNorm(3)(x)
+
+
 # ------------------------------------------------------------------------------------------------------- initial weights
 
 

@@ -318,6 +318,7 @@ TWINS = {
     "log": torch.log,
     "log1p": torch.log1p,
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, dim=axis),
+    "log_softmax_backward": lambda g, y, axis: g - y.exp() * g.sum(axis, keepdim=True),
     "logsumexp": reduction(torch.logsumexp),
     "matmul": torch.matmul,
     "matrix_product": lambda a, b, transpose_a=False, transpose_b=False: torch.matmul(
@@ -336,6 +337,7 @@ TWINS = {
     "normalize": normalize,
     "normalize_backward": derivative_for(standardized),
     "normalize_by": normalize,
+    "normalize_groups": normalize,
     "pad": pad,
     "pixel_shuffle": pooling(lambda x, factor: F.pixel_shuffle(x, factor)),
     "pixel_unshuffle": pooling(lambda x, factor: F.pixel_unshuffle(x, factor)),
@@ -353,6 +355,7 @@ TWINS = {
     "silu_backward": derivative(F.silu),
     "sin": torch.sin,
     "softmax": lambda x, axis=-1: F.softmax(x, dim=axis),
+    "softmax_backward": lambda g, y, axis: y * (g - (g * y).sum(axis, keepdim=True)),
     "softplus": F.softplus,
     "softplus_backward": derivative(F.softplus),
     "split": split,

@@ -1,0 +1,1 @@
+"""Attention and its gradients; `reference` says what is computed."""

@@ -1,0 +1,1 @@
+"""Sums of exponentials, exponentials normalised by them, and the way back."""

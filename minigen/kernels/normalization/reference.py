@@ -1,0 +1,92 @@
+"""The kernels of normalization in plain array code, for NumPy and CuPy; `ops/norm.py` has the equations.
+
+`axes` says which values are a group: the moments are taken over them, and keep them with length 1.
+"""
+
+from minigen.backend import Array, array_module
+
+
+def moments(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """The mean and the (biased) variance over the axes, which stay with length 1.
+
+    A rounded mean is off by a little, which is found and taken back in a second pass (Chan, Golub & LeVeque 1983, equation 1.7). So the
+    variance is right where the mean is thousands of times the standard deviation.
+
+    Example:
+        >>> import numpy as np
+        >>> moments(np.array([[1.0], [3.0]]), axes=(0,))
+        (array([[2.]]), array([[1.]]))
+    """
+    mean = x.mean(axis=axes, keepdims=True)
+    deviation = x - mean
+    miss = deviation.mean(axis=axes, keepdims=True)
+    deviation *= deviation
+    variance = deviation.mean(axis=axes, keepdims=True) - miss * miss
+    return mean + miss, array_module(x).maximum(variance, 0.0)
+
+
+def normalize_by(
+    x: Array, weight: Array | None, bias: Array | None, mean: Array, scale: Array, *, axes: tuple[int, ...]
+) -> Array:
+    """(x - mean) scale weight + bias, where mean and scale have length 1 along the axes; weight and bias broadcast, or are None.
+
+    Example:
+        >>> import numpy as np
+        >>> normalize_by(np.array([[1.0], [3.0]]), None, None, np.array([[2.0]]), np.array([[10.0]]), axes=(0,)).ravel()
+        array([-10.,  10.])
+    """
+    out = x - mean
+    out *= scale
+    if weight is not None:
+        out *= weight
+    if bias is not None:
+        out += bias
+    return out
+
+
+def normalize(
+    x: Array, weight: Array | None, bias: Array | None, *, axes: tuple[int, ...], epsilon: float
+) -> tuple[Array, Array, Array]:
+    """(x - mean) / sqrt(variance + epsilon) weight + bias, and the mean and the variance of each group.
+
+    Example:
+        >>> import numpy as np
+        >>> normalize(np.array([1.0, 3.0]), None, None, axes=(0,), epsilon=0.0)
+        (array([-1.,  1.]), array([2.]), array([1.]))
+    """
+    mean, variance = moments(x, axes=axes)
+    scale = 1.0 / array_module(x).sqrt(variance + epsilon)
+    return normalize_by(x, weight, bias, mean, scale, axes=axes), mean, variance
+
+
+def normalize_backward(
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    scale: Array,
+    *,
+    axes: tuple[int, ...],
+    bias_shape: tuple[int, ...],
+) -> tuple[Array, Array | None, Array]:
+    """The gradients of x, weight and bias for a cotangent g of `normalize_by`'s output: with w the weight and m the mean over the axes,
+
+    scale (w g - m(w g) - scale^2 (x - mean) m(w g (x - mean))),    scale (x - mean) g,    g.
+
+    The second is None if the weight is. The last two are still to be summed over the axes along which their factor was broadcast; a
+    compiled kernel has done so already for shapes that it knows, hence `bias_shape`.
+
+    Example:
+        >>> import numpy as np
+        >>> column, mean, scale = np.array([[1.0], [2.0], [6.0]]), np.array([[3.0]]), np.array([[14 / 3]]) ** -0.5
+        >>> normalize_backward(column, column, None, mean, scale, axes=(0,), bias_shape=())[0].round(9).ravel()
+        array([0., 0., 0.])
+    """
+    deviation = x - mean
+    weight_gradient = None if weight is None else g * (deviation * scale)
+    weighted = g if weight is None else g * weight
+    deviation *= scale * scale * (weighted * deviation).mean(axis=axes, keepdims=True)
+    out = weighted - deviation
+    out -= weighted.mean(axis=axes, keepdims=True)
+    out *= scale
+    return out, weight_gradient, g

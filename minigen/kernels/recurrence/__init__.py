@@ -1,0 +1,1 @@
+"""Recurrent networks: the walk through time, forward and backward."""

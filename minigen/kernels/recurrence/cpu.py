@@ -1,0 +1,452 @@
+# ruff: noqa: D103
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
+# The docstrings are the reference's, the types of scalars and vectors Numba's.
+"""Recurrent networks for float32 NumPy arrays, compiled by Numba; `reference.py` says what is computed.
+
+Threads share out the sequences, not the work of a step: each walks all of time with its own few sequences, and they meet once in the end.
+A step is a product of the states with the recurrent weight, then the gates, sequence by sequence, while they are in the processor's
+cache. The product is that of the convolutions, `tile.py`. It reads the weight in blocks of up to 64 columns, which are laid out one
+after the other before the walk, unless that would take longer than the walk itself.
+
+The loops over features are short and many. The compiled code runs a loop in vectors only after it has seen that no two of its arrays
+overlap, and with many arrays there is no such code at all. So a loop has few, and what it overwrites is among them once.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minigen.backend import Array
+from minigen.kernels.compiler import inner, loop
+from minigen.kernels.convolution.plan import whole_vectors
+from minigen.kernels.convolution.tile import ROWS, lanes_of, multiply, six_rows
+from minigen.kernels.cpu import _TANH, ONE, _logistic, _saturating
+from minigen.kernels.threads import in_pieces
+
+_APART = 16
+"""Floats between the rows of a buffer. A row length that is a power of two would put all rows into one place of the cache."""
+
+_ENOUGH_PRODUCTS = 2**21
+"""Multiplications that are worth a thread."""
+
+_FEW_ROWS = 48
+"""Rows that the weight must serve before it is worth laying out in blocks."""
+
+
+# -------------------------------------------------------------------------------------------------------- the product
+
+
+@loop
+def _lay_out(blocks, weight):
+    """Fill blocks, flat, with the columns of weight, (K, L): up to 64 at a time, zeros beyond the last."""
+    k, outputs = weight.shape
+    lanes = blocks.size // k
+    lane = 0
+    while lane < lanes:
+        wide = lanes_of(lanes - lane)
+        used = min(wide, outputs - lane)
+        for i in range(k):
+            row = blocks[k * lane + i * wide : k * lane + (i + 1) * wide]
+            row[:used] = weight[i, lane : lane + used]
+            row[used:] = 0
+        lane += wide
+
+
+def _blocks(weight: Array, rows: int) -> tuple[Array, int]:
+    """Return the weight, (K, L), flat, and its pitch: from one of its rows to the next, or 0 if it lies in blocks."""
+    weight = np.ascontiguousarray(weight)
+    k, outputs = weight.shape
+    if rows < _FEW_ROWS and outputs == whole_vectors(outputs):
+        return weight.ravel(), outputs
+    blocks = np.empty(k * whole_vectors(outputs), np.float32)
+    _lay_out(blocks, weight)
+    return blocks, 0
+
+
+@inner
+def _multiply(out, start, start_apart, a, k, blocks, pitch, tables):
+    """out[m] = start[m] + a[m] W for the first k features of a; start has the same row for all m if `start_apart` is 0."""
+    rows, lanes = len(out), blocks.size // k
+    out_rows, start_rows, a_rows, short = tables[0], tables[1], tables[2], tables[3]
+    zero, terms = tables[4], tables[5]
+    for m in range(rows):
+        out_rows[m] = m * (out.strides[0] // 4)
+        start_rows[m] = m * start_apart
+        a_rows[m] = m * (a.strides[0] // 4)
+    zero[0] = 0
+    terms[0] = k
+    lane = 0
+    while lane < lanes:
+        wide = lanes_of(lanes - lane)
+        first, step = (lane, pitch) if pitch > 0 else (k * lane, wide)
+        for m in range(0, rows, ROWS):
+            # Rows that repeat are looked up in the same piece of the table, one after the other.
+            at_out = six_rows(out_rows, m, rows, short)
+            at_start = six_rows(start_rows, m, rows, short[ROWS:])
+            at_a = six_rows(a_rows, m, rows, short[2 * ROWS :])
+            multiply(
+                wide, out.ctypes.data + 4 * lane, at_out, start.ctypes.data + 4 * lane, at_start, a.ctypes.data, at_a,
+                zero.ctypes.data, 1, blocks.ctypes.data + 4 * first, zero.ctypes.data, step, 1, terms.ctypes.data,
+            )  # fmt: skip
+        lane += wide
+
+
+@inner
+def _tables(rows):
+    return np.empty((6, max(rows, 3 * ROWS)), np.int64)
+
+
+def _in_sequences(work: Callable[[int, int], object], projected: Array, weight: Array) -> None:
+    """Share out the sequences of `projected`, (N, T, G H)."""
+    products = max(1, projected.shape[1] * weight.size)  # of a sequence
+    in_pieces(work, len(projected), -(-_ENOUGH_PRODUCTS // products))
+
+
+def _padded(*vectors: Array) -> Array:
+    """Return the vectors as one, with zeros up to whole registers."""
+    vector = np.concatenate(vectors)
+    return np.concatenate([vector, np.zeros(whole_vectors(vector.size) - vector.size, np.float32)])
+
+
+def _steps_of(mask: Array | None) -> Array:
+    """Return the mask as a loop takes it: it has no elements if there is none."""
+    return np.empty((0, 0), np.float32) if mask is None else np.ascontiguousarray(mask)
+
+
+# ---------------------------------------------------------------------------------------- loops over the features of a row
+
+
+@inner
+def _sigmoids(a, b):
+    """a <- sigmoid(a + b)."""
+    for k in range(a.size):
+        a[k] = _logistic(a[k] + b[k])
+
+
+@inner
+def _tanhs(a, b):
+    """a <- tanh(a + b)."""
+    for k in range(a.size):
+        a[k] = _saturating(a[k] + b[k], _TANH)
+
+
+@inner
+def _candidates(n, bias, r, q):
+    """n <- tanh(n + bias + r q)."""
+    for k in range(n.size):
+        n[k] = _saturating(n[k] + bias[k] + r[k] * q[k], _TANH)
+
+
+@inner
+def _between(h, z, n):
+    """h <- (1 - z) n + z h."""
+    for k in range(h.size):
+        h[k] = n[k] + z[k] * (h[k] - n[k])
+
+
+@inner
+def _new_cell(c, f, i, g):
+    """c <- f c + i g."""
+    for k in range(c.size):
+        c[k] = f[k] * c[k] + i[k] * g[k]
+
+
+@inner
+def _shown(h, o, c):
+    """h <- o tanh(c)."""
+    for k in range(h.size):
+        h[k] = o[k] * _saturating(c[k], _TANH)
+
+
+@inner
+def _add(total, g):
+    for k in range(total.size):
+        total[k] += g[k]
+
+
+@inner
+def _scale(g, factor):
+    for k in range(g.size):
+        g[k] *= factor[k]
+
+
+@inner
+def _through_sigmoid(out, g, factor, y):
+    """out <- g factor y (1 - y)."""
+    for k in range(out.size):
+        out[k] = g[k] * factor[k] * y[k] * (ONE - y[k])
+
+
+@inner
+def _through_tanh(out, g, factor, y):
+    """out <- g factor (1 - y^2)."""
+    for k in range(out.size):
+        out[k] = g[k] * factor[k] * (ONE - y[k]) * (ONE + y[k])
+
+
+# ---------------------------------------------------------------------------------------------------------------- RNN
+
+
+@loop
+def _rnn_forward(states, blocks, pitch, bias, hidden, mask, reverse):
+    rows, steps, features = states.shape
+    total = np.empty((rows, bias.size + _APART), np.float32)
+    h = np.empty((rows, features + _APART), np.float32)
+    h[:, :features] = hidden
+    tables = _tables(rows)
+    for step in range(steps):
+        t = steps - 1 - step if reverse else step
+        _multiply(total, bias, 0, h, features, blocks, pitch, tables)
+        for m in range(rows):
+            new = h[m, :features]
+            if mask.size == 0 or mask[m, t] > 0:
+                new[:] = states[m, t]
+                _tanhs(new, total[m])
+            states[m, t] = new
+
+
+def rnn_forward(
+    projected: Array, weight: Array, bias: Array, hidden: Array, mask: Array | None, *, reverse: bool
+) -> Array:
+    blocks, pitch = _blocks(weight, projected.shape[0] * projected.shape[1])
+    start, on, hidden = _padded(bias), _steps_of(mask), np.ascontiguousarray(hidden)
+
+    def work(a: int, b: int) -> None:
+        _rnn_forward(projected[a:b], blocks, pitch, start, hidden[a:b], on[a:b], reverse)
+
+    _in_sequences(work, projected, weight)
+    return projected
+
+
+@loop
+def _rnn_backward(out, first, g, states, blocks, pitch, mask, reverse):
+    rows, steps, features = states.shape
+    slopes = np.empty((rows, features + _APART), np.float32)
+    carried = np.zeros((rows, blocks.size // features + _APART), np.float32)
+    ones = np.ones(features, np.float32)
+    tables = _tables(rows)
+    for step in range(steps):
+        t = step if reverse else steps - 1 - step
+        for m in range(rows):
+            back, slope = carried[m, :features], slopes[m, :features]
+            _add(back, g[m, t])
+            if mask.size == 0 or mask[m, t] > 0:
+                _through_tanh(slope, back, ones, states[m, t])
+                back[:] = 0
+            else:
+                slope[:] = 0
+            out[m, t] = slope
+        _multiply(carried, carried, carried.shape[1], slopes, features, blocks, pitch, tables)
+    first[:] = carried[:, :features]
+
+
+def rnn_backward(g: Array, states: Array, weight: Array, mask: Array | None, *, reverse: bool) -> tuple[Array, Array]:
+    n, steps, features = states.shape
+    blocks, pitch = _blocks(weight.T, n * steps)
+    out, first = np.empty_like(states), np.empty((n, features), np.float32)
+    g, on = np.ascontiguousarray(g), _steps_of(mask)
+
+    def work(a: int, b: int) -> None:
+        _rnn_backward(out[a:b], first[a:b], g[a:b], states[a:b], blocks, pitch, on[a:b], reverse)
+
+    _in_sequences(work, states, weight)
+    return out, first
+
+
+# ---------------------------------------------------------------------------------------------------------------- GRU
+
+
+@loop
+def _gru_forward(states, gates, products, blocks, pitch, start, bias, hidden, mask, reverse):
+    """start: the bias of r and z and that of q; bias: that of n, (H,)."""
+    rows, steps, features = states.shape
+    total = np.empty((rows, start.size + _APART), np.float32)
+    h = np.empty((rows, features + _APART), np.float32)
+    h[:, :features] = hidden
+    tables = _tables(rows)
+    for step in range(steps):
+        t = steps - 1 - step if reverse else step
+        _multiply(total, start, 0, h, features, blocks, pitch, tables)
+        for m in range(rows):
+            new = h[m, :features]
+            if mask.size == 0 or mask[m, t] > 0:
+                gate, q = gates[m, t], products[m, t]
+                q[:] = total[m, 2 * features : 3 * features]
+                both, n = gate[: 2 * features], gate[2 * features :]
+                _sigmoids(both, total[m])
+                _candidates(n, bias, both, q)
+                _between(new, both[features:], n)
+            states[m, t] = new
+
+
+def gru_forward(
+    projected: Array, weight: Array, bias: Array, bias_n: Array, hidden: Array, mask: Array | None, *, reverse: bool
+) -> tuple[Array, Array, Array]:
+    (n, steps, _), features = projected.shape, hidden.shape[1]
+    blocks, pitch = _blocks(weight, n * steps)
+    start, bias = _padded(bias[: 2 * features], bias_n), np.ascontiguousarray(bias[2 * features :])
+    on, hidden = _steps_of(mask), np.ascontiguousarray(hidden)
+    states, products = (np.empty((n, steps, features), np.float32) for _ in range(2))
+
+    def work(a: int, b: int) -> None:
+        _gru_forward(
+            states[a:b], projected[a:b], products[a:b], blocks, pitch, start, bias, hidden[a:b], on[a:b], reverse
+        )
+
+    _in_sequences(work, projected, weight)
+    return states, projected, products
+
+
+@loop
+def _gru_backward(out, out_q, first, g, states, gates, products, blocks, pitch, hidden, mask, reverse):
+    rows, steps, features = states.shape
+    slopes = np.empty((rows, 3 * features + _APART), np.float32)
+    carried = np.zeros((rows, blocks.size // (3 * features) + _APART), np.float32)
+    difference, rest = np.empty(features, np.float32), np.empty(features, np.float32)
+    tables = _tables(rows)
+    for step in range(steps):
+        t = step if reverse else steps - 1 - step
+        before = t + 1 if reverse else t - 1
+        for m in range(rows):
+            back, slope = carried[m, :features], slopes[m, : 3 * features]
+            _add(back, g[m, t])
+            if mask.size > 0 and not mask[m, t] > 0:
+                slope[:] = 0
+                out[m, t] = 0
+                out_q[m, t] = 0
+                continue
+            old = states[m, before] if 0 <= before < steps else hidden[m]
+            gate, q = gates[m, t], products[m, t]
+            r, z, n = gate[:features], gate[features : 2 * features], gate[2 * features :]
+            to_r, to_z, to_n = slope[:features], slope[features : 2 * features], slope[2 * features :]
+            for k in range(features):
+                difference[k] = old[k] - n[k]
+            for k in range(features):
+                rest[k] = ONE - z[k]
+            _through_sigmoid(to_z, back, difference, z)
+            _through_tanh(to_n, back, rest, n)
+            _through_sigmoid(to_r, to_n, q, r)
+            out[m, t] = slope
+            _scale(to_n, r)
+            out_q[m, t] = to_n
+            _scale(back, z)
+        _multiply(carried, carried, carried.shape[1], slopes, 3 * features, blocks, pitch, tables)
+    first[:] = carried[:, :features]
+
+
+def gru_backward(
+    g: Array, states: Array, gates: Array, products: Array, weight: Array, hidden: Array, mask: Array | None, *, reverse: bool
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    n, steps, features = states.shape
+    blocks, pitch = _blocks(weight.T, n * steps)
+    out, out_q, first = np.empty_like(gates), np.empty_like(states), np.empty((n, features), np.float32)
+    g, on, hidden = np.ascontiguousarray(g), _steps_of(mask), np.ascontiguousarray(hidden)
+
+    def work(a: int, b: int) -> None:
+        _gru_backward(
+            out[a:b], out_q[a:b], first[a:b], g[a:b], states[a:b], gates[a:b], products[a:b], blocks, pitch, hidden[a:b], on[a:b],
+            reverse,
+        )  # fmt: skip
+
+    _in_sequences(work, gates, weight)
+    return out, out_q, first
+
+
+# --------------------------------------------------------------------------------------------------------------- LSTM
+
+
+@loop
+def _lstm_forward(states, gates, cells, blocks, pitch, bias, hidden, cell, mask, reverse):
+    rows, steps, features = cells.shape
+    total = np.empty((rows, bias.size + _APART), np.float32)
+    h = np.empty((rows, features + _APART), np.float32)
+    h[:, :features] = hidden
+    c = cell.copy()
+    tables = _tables(rows)
+    for step in range(steps):
+        t = steps - 1 - step if reverse else step
+        _multiply(total, bias, 0, h, features, blocks, pitch, tables)
+        for m in range(rows):
+            new = h[m, :features]
+            if mask.size == 0 or mask[m, t] > 0:
+                gate, sums = gates[m, t], total[m]
+                both, g, o = gate[: 2 * features], gate[2 * features : 3 * features], gate[3 * features :]
+                _sigmoids(both, sums)
+                _tanhs(g, sums[2 * features :])
+                _sigmoids(o, sums[3 * features :])
+                _new_cell(c[m], both[features:], both, g)
+                _shown(new, o, c[m])
+            states[m, t] = new
+            cells[m, t] = c[m]
+    states[:, steps] = c
+
+
+def lstm_forward(
+    projected: Array, weight: Array, bias: Array, hidden: Array, cell: Array, mask: Array | None, *, reverse: bool
+) -> tuple[Array, Array, Array]:
+    (n, steps, _), features = projected.shape, hidden.shape[1]
+    blocks, pitch = _blocks(weight, n * steps)
+    start, on = _padded(bias), _steps_of(mask)
+    hidden, cell = np.ascontiguousarray(hidden), np.ascontiguousarray(cell)
+    states, cells = np.empty((n, steps + 1, features), np.float32), np.empty((n, steps, features), np.float32)
+
+    def work(a: int, b: int) -> None:
+        _lstm_forward(
+            states[a:b], projected[a:b], cells[a:b], blocks, pitch, start, hidden[a:b], cell[a:b], on[a:b], reverse
+        )
+
+    _in_sequences(work, projected, weight)
+    return states, projected, cells
+
+
+@loop
+def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell, mask, reverse):
+    rows, steps, features = cells.shape
+    slopes = np.empty((rows, 4 * features + _APART), np.float32)
+    carried = np.zeros((rows, blocks.size // (4 * features) + _APART), np.float32)
+    back_cells = g[:, steps].copy()
+    bounded, ones = np.empty(features, np.float32), np.ones(features, np.float32)
+    tables = _tables(rows)
+    for step in range(steps):
+        t = step if reverse else steps - 1 - step
+        before = t + 1 if reverse else t - 1
+        for m in range(rows):
+            back, back_cell, slope = carried[m, :features], back_cells[m], slopes[m, : 4 * features]
+            _add(back, g[m, t])
+            if mask.size > 0 and not mask[m, t] > 0:
+                slope[:] = 0
+                out[m, t] = 0
+                continue
+            old = cells[m, before] if 0 <= before < steps else cell[m]
+            gate = gates[m, t]
+            i, f = gate[:features], gate[features : 2 * features]
+            candidate, o = gate[2 * features : 3 * features], gate[3 * features :]
+            _shown(bounded, ones, cells[m, t])
+            _through_sigmoid(slope[3 * features :], back, bounded, o)
+            for k in range(features):
+                back_cell[k] += back[k] * o[k] * (ONE - bounded[k]) * (ONE + bounded[k])
+            _through_sigmoid(slope[:features], back_cell, candidate, i)
+            _through_sigmoid(slope[features : 2 * features], back_cell, old, f)
+            _through_tanh(slope[2 * features : 3 * features], back_cell, i, candidate)
+            _scale(back_cell, f)
+            out[m, t] = slope
+            back[:] = 0
+        _multiply(carried, carried, carried.shape[1], slopes, 4 * features, blocks, pitch, tables)
+    first[:] = carried[:, :features]
+    first_cell[:] = back_cells
+
+
+def lstm_backward(
+    g: Array, gates: Array, cells: Array, weight: Array, cell: Array, mask: Array | None, *, reverse: bool
+) -> tuple[Array, Array, Array]:
+    blocks, pitch = _blocks(weight.T, cells.shape[0] * cells.shape[1])
+    out, first, first_cell = np.empty_like(gates), np.empty_like(cell, order="C"), np.empty_like(cell, order="C")
+    g, on, cell = np.ascontiguousarray(g), _steps_of(mask), np.ascontiguousarray(cell)
+
+    def work(a: int, b: int) -> None:
+        _lstm_backward(
+            out[a:b], first[a:b], first_cell[a:b], g[a:b], gates[a:b], cells[a:b], blocks, pitch, cell[a:b], on[a:b], reverse
+        )  # fmt: skip
+
+    _in_sequences(work, gates, weight)
+    return out, first, first_cell

@@ -1,0 +1,222 @@
+"""Attention: each query fetches a weighted mean of values, the weights given by how well its vector fits the keys.
+
+In each of H heads, with the queries, keys and values as rows of q (T, D), k (S, D) and v (S, E),
+
+    attention(q, k, v) = softmax(scale q k^T) v,    scale = 1 / sqrt(D).     Vaswani et al. 2017, "Attention is all you need", equation 1
+
+Without the scale the comparisons of random vectors would have variance D, and the softmax would hardly let a gradient through.
+
+The kernels compute all three gradients in one pass, and keep no (T, S) array from the forward to the backward pass. A gradient that is
+itself to be differentiated is composed of other operations, and has such arrays.
+"""
+
+import math
+
+from minigen import kernels
+from minigen.backend import Array
+from minigen.engine import Tensor, TensorLike, primitive
+from minigen.kernels.attention.reference import seen_keys
+from minigen.ops.composite import composite
+from minigen.ops.elementwise import exp, where
+from minigen.ops.linalg import matrix_product
+from minigen.ops.reduce import logsumexp, sum
+from minigen.ops.shape import moveaxis, stack
+
+
+@primitive(residuals=("logarithm",))
+def attend(
+    query: Array, key: Array, value: Array, mask: Array | None, *, causal: bool, scale: float
+) -> tuple[Array, Array]:
+    """Return `attention` for a mask that is None or (N or 1, T or 1, S).
+
+    The residual is the logarithm of the softmax's denominator, from which the gradients make the weights anew.
+    """
+    return kernels.attend(query, key, value, mask=mask, causal=causal, scale=scale)
+
+
+@attend.joint_vjp
+def _(
+    g: TensorLike,
+    query: TensorLike,
+    key: TensorLike,
+    value: TensorLike,
+    mask: Array | None,
+    out: TensorLike,
+    logarithm: Array,
+    causal: bool,
+    scale: float,
+) -> tuple[TensorLike | None, ...]:
+    if not isinstance(out, Tensor):
+        gradients = kernels.attend_backward(g, query, key, value, out, logarithm, mask=mask, causal=causal, scale=scale)
+        return (*gradients, None)
+
+    return (*_recorded_backward(g, query, key, value, mask, out, causal, scale), None)
+
+
+@primitive(residuals=("logarithm",))
+def attend_packed(packed: Array, mask: Array | None, *, causal: bool, scale: float) -> tuple[Array, Array]:
+    """Return `attend` for queries, keys and values in one array, (N, T, 3, H, D): so their gradients need not be put together."""
+    query, key, value = (packed[:, :, i] for i in range(3))
+    return kernels.attend(query, key, value, mask=mask, causal=causal, scale=scale)
+
+
+def _attend_packed_vjp(
+    g: TensorLike, packed: TensorLike, mask: Array | None, out: TensorLike, logarithm: Array, causal: bool, scale: float
+) -> TensorLike:
+    if not isinstance(out, Tensor):
+        return kernels.attend_packed_backward(g, packed, out, logarithm, mask=mask, causal=causal, scale=scale)
+    query, key, value = (packed[:, :, i] for i in range(3))
+    return stack(_recorded_backward(g, query, key, value, mask, out, causal, scale), axis=2)
+
+
+attend_packed.vjp(packed=_attend_packed_vjp, mask=None)
+
+
+def _recorded_backward(
+    g: TensorLike,
+    query: TensorLike,
+    key: TensorLike,
+    value: TensorLike,
+    mask: Array | None,
+    out: Tensor,
+    causal: bool,
+    scale: float,
+) -> tuple[TensorLike, TensorLike, TensorLike]:
+    """Return the gradients as of `kernels.attend_backward`, by operations, which record how they come about."""
+    g, query, key, value, out = (moveaxis(x, 1, 2) for x in (g, query, key, value, out))  # (N, H, T or S, ...)
+    scores = matrix_product(query, key, transpose_b=True) * scale  # (N, H, T, S)
+    if mask is not None:
+        scores = where(mask[:, None], scores, -math.inf)
+    if causal:
+        scores = where(seen_keys(out.data, *scores.shape[-2:]), scores, -math.inf)
+    total = logsumexp(scores, axis=-1, keepdims=True)
+    share = exp(scores - where(total == -math.inf, 0.0, total))
+    slope = matrix_product(g, value, transpose_b=True)
+    slope = share * (slope - sum(g * out, axis=-1, keepdims=True)) * scale
+    return (
+        moveaxis(matrix_product(slope, key), 1, 2),
+        moveaxis(matrix_product(slope, query, transpose_a=True), 1, 2),
+        moveaxis(matrix_product(share, g, transpose_a=True), 1, 2),
+    )
+
+
+@composite
+def attention(
+    query: TensorLike,
+    key: TensorLike,
+    value: TensorLike,
+    mask: TensorLike | None = None,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """Return softmax(scale q k^T) v in each head.
+
+    A query that sees no key gets zeros. What a hidden key and its value hold makes no difference, so long as it is finite.
+
+    Args:
+        query: q, (N, T, H, D): N examples, T queries, H heads, D features.
+        key: k, (N, S, H, D): S keys.
+        value: v, (N, S, H, E).
+        mask: booleans, True where a key is seen. (N, S) says so of every key, for all queries, as where sequences of different lengths are
+            filled up; (N, T, S) of every pair, with N or T 1 if it is the same for all. None for all.
+        causal: whether the queries stand at the last T of the S keys and see none after their own: query t sees key s <= t + S - T. For
+            T = S that is the lower triangle; with keys of earlier calls before them, new queries see those too.
+        scale: by default 1 / sqrt(D).
+
+    Returns:
+        (N, T, H, E).
+
+    Raises:
+        ValueError: lengths do not agree, or the mask has another shape.
+        TypeError: the mask is not boolean.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.array([1.0, 3.0, 8.0]).reshape(1, 3, 1, 1)  # three places, of one feature in one head
+        >>> attention(0.0 * x, x, x).ravel()  # equal scores: the mean
+        array([4., 4., 4.])
+        >>> attention(0.0 * x, x, x, causal=True).ravel()
+        array([1., 2., 4.])
+        >>> attention(0.0 * x, x, x, np.array([[True, False, True]])).ravel()
+        array([4.5, 4.5, 4.5])
+    """
+    _check(query, key, value)
+    if scale is None:
+        scale = 1.0 / math.sqrt(query.shape[3])
+    return attend(query, key, value, _pairs(mask, query.shape, key.shape), causal=causal, scale=scale)
+
+
+@composite
+def self_attention(
+    packed: TensorLike, mask: TensorLike | None = None, *, causal: bool = False, scale: float | None = None
+) -> Tensor:
+    """Return `attention` among the places of a sequence, whose queries, keys and values stand side by side in one array.
+
+    Args:
+        packed: (N, T, 3, H, D); what a linear map to 3 H D features gives, reshaped.
+        mask, causal, scale: as of `attention`, with S = T.
+
+    Returns:
+        (N, T, H, D).
+
+    Raises:
+        ValueError: `packed` has other axes, or the mask another shape.
+        TypeError: the mask is not boolean.
+
+    Example:
+        >>> import numpy as np
+        >>> packed = np.zeros((1, 2, 3, 1, 1))
+        >>> packed[0, :, 2, 0, 0] = [1.0, 3.0]
+        >>> self_attention(packed, causal=True).ravel()
+        array([1., 2.])
+    """
+    if len(packed.shape) != 5 or packed.shape[2] != 3 or 0 in packed.shape[1:]:
+        raise ValueError(
+            f"self_attention: packed has shape {packed.shape}, expected (N, T, 3, H, D) with T, H and D at least 1"
+        )
+    query = packed.shape[:2] + packed.shape[3:]
+    if scale is None:
+        scale = 1.0 / math.sqrt(query[3])
+    return attend_packed(packed, _pairs(mask, query, query), causal=causal, scale=scale)
+
+
+def _pairs(mask: TensorLike | None, query: tuple[int, ...], key: tuple[int, ...]) -> Array | None:
+    """Return the mask as (N or 1, T or 1, S), for a query and a key of these shapes."""
+    if mask is None:
+        return None
+    mask = mask.data if isinstance(mask, Tensor) else mask
+    if mask.dtype != bool:
+        raise TypeError(
+            f"attention: the mask is {mask.dtype}; expected booleans, True where a key is seen, e.g. lengths > positions"
+        )
+    (n, queries), keys = query[:2], key[1]
+    if mask.shape == (n, keys):
+        return mask[:, None]
+    if len(mask.shape) == 3 and mask.shape[0] in (1, n) and mask.shape[1] in (1, queries) and mask.shape[2] == keys:
+        return mask
+    raise ValueError(
+        f"attention: the mask has shape {mask.shape}; with {n} examples, {queries} queries and {keys} keys expected (N, S) = {(n, keys)} "
+        f"or (N, T, S) = {(n, queries, keys)}, in which N or T may be 1"
+    )
+
+
+def _check(query: TensorLike, key: TensorLike, value: TensorLike) -> None:
+    if not len(query.shape) == len(key.shape) == len(value.shape) == 4:
+        wrong = "each needs four axes"
+    elif not query.shape[0] == key.shape[0] == value.shape[0]:
+        wrong = "the numbers of examples N differ"
+    elif not query.shape[2] == key.shape[2] == value.shape[2]:
+        wrong = "the numbers of heads H differ"
+    elif query.shape[3] != key.shape[3]:
+        wrong = "query and key differ in their features D"
+    elif query.shape[3] == 0:
+        wrong = "query and key need at least one feature D"
+    elif key.shape[1] != value.shape[1]:
+        wrong = "the numbers of keys and values S differ"
+    elif key.shape[1] == 0:
+        wrong = "there must be at least one key"
+    else:
+        return
+    shapes = f"query (N, T, H, D) {query.shape}, key (N, S, H, D) {key.shape}, value (N, S, H, E) {value.shape}"
+    raise ValueError(f"attention: {wrong}: {shapes}")
