@@ -279,10 +279,65 @@ def convolve_weight(x, y, *, geometry):
     return torch.autograd.grad(convolve(x, weight, geometry=geometry), weight, y, create_graph=True)[0]
 
 
+def attention(query, key, value, mask=None, *, causal=False, scale=None):
+    """Without PyTorch's own function, which returns NaN to a query that sees no key."""
+    (_, queries, _, features), keys = query.shape, key.shape[1]
+    scores = torch.einsum("nthd,nshd->nhts", query, key) * (features**-0.5 if scale is None else scale)
+    seen = torch.ones(queries, keys, dtype=torch.bool)
+    if causal:
+        seen = seen.tril(keys - queries)
+    if mask is not None:
+        seen = seen & (mask[:, None, None] if mask.ndim == 2 else mask[:, None])
+    shares = torch.softmax(torch.where(seen, scores, -1e300), dim=-1) * seen.any(dim=-1, keepdim=True)
+    return torch.einsum("nhts,nshe->nthe", shares, value)
+
+
+def self_attention(packed, mask=None, **settings):
+    return attention(*packed.unbind(2), mask, **settings)
+
+
+def walked(cell, x, states, mask, reverse):
+    """The hidden states of all steps, and after them further parts of the last state, by PyTorch's function of one step."""
+    hidden = [None] * x.shape[1]
+    for t in reversed(range(x.shape[1])) if reverse else range(x.shape[1]):
+        new = cell(x[:, t], states)
+        states = (
+            new if mask is None else [torch.where(mask[:, t, None], a, b) for a, b in zip(new, states, strict=True)]
+        )
+        hidden[t] = states[0]
+    return torch.stack([*hidden, *states[1:]], dim=1)
+
+
+def rnn_sequence(x, weight_x, weight_h, bias, hidden, mask=None, *, reverse=False):
+    def cell(x, states):
+        return [torch.rnn_tanh_cell(x, states[0], weight_x.mT, weight_h.mT, bias, torch.zeros_like(bias))]
+
+    return walked(cell, x, [hidden], mask, reverse)
+
+
+def gru_sequence(x, weight_x, weight_h, bias, bias_n, hidden, mask=None, *, reverse=False):
+    inner = torch.cat([torch.zeros_like(bias[: -len(bias_n)]), bias_n])
+
+    def cell(x, states):
+        return [torch.gru_cell(x, states[0], weight_x.mT, weight_h.mT, bias, inner)]
+
+    return walked(cell, x, [hidden], mask, reverse)
+
+
+def lstm_sequence(x, weight_x, weight_h, bias, hidden, cell, mask=None, *, reverse=False):
+    def step(x, states):
+        return list(torch.lstm_cell(x, states, weight_x.mT, weight_h.mT, bias, torch.zeros_like(bias)))
+
+    return walked(step, x, [hidden, cell], mask, reverse)
+
+
 TWINS = {
     "abs": torch.abs,
     "add": torch.add,
     "astype": lambda x, dtype: x,
+    "attend": attention,
+    "attend_packed": self_attention,
+    "attention": attention,
     "avg_pool2d": pooling(F.avg_pool2d),
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
@@ -310,6 +365,8 @@ TWINS = {
     "gelu": gelu,
     "erf_backward": derivative(torch.erf),
     "gelu_backward": derivative(gelu),
+    "gradient_reversal": lambda x, scale: x,  # by a scale of -1, the only one of which the derivative is the gradient
+    "gru_sequence": gru_sequence,
     "index": index,
     "join": lambda *arrays, axis: torch.cat(arrays, dim=axis),
     "leaky_relu": leaky_relu,
@@ -320,6 +377,7 @@ TWINS = {
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, dim=axis),
     "log_softmax_backward": lambda g, y, axis: g - y.exp() * g.sum(axis, keepdim=True),
     "logsumexp": reduction(torch.logsumexp),
+    "lstm_sequence": lstm_sequence,
     "matmul": torch.matmul,
     "matrix_product": lambda a, b, transpose_a=False, transpose_b=False: torch.matmul(
         a.mT if transpose_a else a, b.mT if transpose_b else b
@@ -348,7 +406,9 @@ TWINS = {
     "relu_backward": lambda g, y: torch.where(y > 0, g, 0.0),
     "repeat": repeat,
     "reshape": lambda x, shape: torch.reshape(x, shape),
+    "rnn_sequence": rnn_sequence,
     "scatter_add": lambda x, indices, values, axis: torch.scatter_add(x, axis, indices, values),
+    "self_attention": self_attention,
     "sigmoid": torch.sigmoid,
     "sigmoid_backward": lambda g, y: g * y * (1 - y),
     "silu": F.silu,
@@ -362,6 +422,7 @@ TWINS = {
     "sqrt": torch.sqrt,
     "squeeze": lambda x, axis=None: x.squeeze() if axis is None else x.squeeze(axis),
     "stack": lambda *arrays, axis=0: torch.stack(arrays, dim=axis),
+    "straight_through": lambda x: x,
     "subtract": torch.sub,
     "sum": reduction(torch.sum),
     "sum_to": sum_to,
@@ -390,7 +451,11 @@ def in_torch(case: Case, floats):
     """The outputs of the case's twin; Python numbers become tensors, since some of its functions take nothing else."""
     values = iter(floats)
     arguments = [
-        next(values) if is_float(a) else torch.as_tensor(a, dtype=torch.float64 if isinstance(a, float) else None)
+        next(values)
+        if is_float(a)
+        else a
+        if a is None
+        else torch.as_tensor(a, dtype=torch.float64 if isinstance(a, float) else None)
         for a in case.arguments
     ]
     results = TWINS[case.name](*arguments, **case.keywords)
