@@ -29,6 +29,7 @@ processor's second cache. Memory moves 4 (H W C + P Q K) bytes for an image, and
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -187,8 +188,8 @@ def _find_outputs(addresses, array, elsewhere, numbers, tile):
 
 
 @loop
-def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, tiles, first, last):
-    """u: (Q, P C, K); v and m: workspaces, (Q, band, P C) and (Q, band, K)."""
+def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, first, last):
+    """Work on the tiles from `first` up to `last`. u: (Q, P C, K); v and m: workspaces, (Q, band, P C) and (Q, band, K)."""
     shape = Shape(*numbers)
     n, inputs, outputs = shape.r + 1, shape.parts * shape.inputs, shape.outputs
     one, terms = np.zeros(1, np.int64), np.full(1, inputs)
@@ -197,9 +198,8 @@ def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, tiles, first
     addresses, places = np.empty(4, np.int64), np.empty(n * n, np.int64)
     for q in range(n * n):
         places[q] = m.ctypes.data + 4 * q * shape.band * outputs
-    for item in range(first, last):
-        begin = item * shape.band
-        count = min(shape.band, tiles - begin)
+    for begin in range(first, last, shape.band):
+        count = min(shape.band, last - begin)
         _read_tiles(v, source, zeros, lows, numbers, begin, count)
         for q in range(n * n):
             lane = 0
@@ -221,8 +221,8 @@ def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, tiles, first
 
 
 @loop
-def _weight(total, source, y, zeros, lows, v, m, numbers, tiles, first, last):
-    """total: (Q, P C, K), the sum in (3), which is added to; v and m: workspaces, (Q, band, P C) and (Q, band, K)."""
+def _weight(total, source, y, zeros, lows, v, m, numbers, first, last):
+    """Work on the tiles from `first` up to `last`. total: (Q, P C, K), the sum in (3), which is added to; v and m as for `_sweep`."""
     shape = Shape(*numbers)
     n, inputs, outputs = shape.r + 1, shape.parts * shape.inputs, shape.outputs
     one, terms = np.zeros(1, np.int64), np.empty(1, np.int64)
@@ -231,9 +231,8 @@ def _weight(total, source, y, zeros, lows, v, m, numbers, tiles, first, last):
     addresses, places = np.empty(4, np.int64), np.empty(n * n, np.int64)
     for q in range(n * n):
         places[q] = m.ctypes.data + 4 * q * shape.band * outputs
-    for item in range(first, last):
-        begin = item * shape.band
-        count = terms[0] = min(shape.band, tiles - begin)
+    for begin in range(first, last, shape.band):
+        count = terms[0] = min(shape.band, last - begin)
         _read_tiles(v, source, zeros, lows, numbers, begin, count)
         for t in range(count):
             _find_outputs(addresses, y, zeros, numbers, begin + t)
@@ -343,9 +342,18 @@ def _spaces(shape: Shape) -> tuple[Array, Array]:
     return v, workspace("winograd outputs", places * shape.band * shape.outputs)
 
 
-def _in_bands(work, shape: Shape, tiles: int) -> None:
-    products = (shape.r + 1) ** 2 * shape.band * shape.parts * shape.inputs * shape.outputs
-    threads.in_pieces(work, -(-tiles // shape.band), -(-_ENOUGH // products))
+def _share_out(work: Callable[[int, int], None], shape: Shape, images: int) -> None:
+    """Call work(first tile, last tile) for the tiles of so many images, on several threads if that pays; whole sixes of tiles to each."""
+    tiles = images * shape.high * shape.wide
+    products = ROWS * (shape.r + 1) ** 2 * shape.parts * shape.inputs * shape.outputs
+    threads.in_pieces(lambda a, b: work(ROWS * a, min(ROWS * b, tiles)), -(-tiles // ROWS), -(-_ENOUGH // products))
+
+
+def _transform_weights(matrix: Array, taps: Array) -> Array:
+    """Return matrix @ taps, (m, n) @ (n, channels), for a matrix of 9 numbers in a row or so, and many channels."""
+    out = np.empty((len(matrix), taps.shape[1]), np.float32)
+    threads.in_pieces(lambda a, b: np.matmul(matrix, taps[:, a:b], out=out[:, a:b]), taps.shape[1])
+    return out
 
 
 def write(out: Array, source: Array, weight: Array, bias: Array | None, sweep: Sweep) -> None:
@@ -354,18 +362,17 @@ def write(out: Array, source: Array, weight: Array, bias: Array | None, sweep: S
     assert parts is not None
     inputs, outputs = weight.shape[1:]
     shape = _shape_of(sweep, parts, inputs, outputs, source.shape[1:3], out.shape[1:3], _BAND)
-    taps = weight[list(parts.taps)].reshape(shape.parts, parts.r**2, inputs, outputs)
+    order = np.reshape(parts.taps, (shape.parts, -1)).T.ravel()  # (r^2, P)
     g = np.kron(G[parts.r], G[parts.r]).astype(np.float32)  # (Q, r^2)
-    u = np.matmul(g, taps.swapaxes(0, 1).reshape(parts.r**2, -1))  # (Q, P C K)
-    tiles = len(source) * shape.high * shape.wide
+    u = _transform_weights(g, weight[order].reshape(parts.r**2, -1))  # (Q, P C K)
     zeros = np.zeros(max(inputs, outputs), np.float32)
     start = zeros if bias is None else bias
 
     def work(first: int, last: int) -> None:
         spill = np.empty(outputs, np.float32)
-        _sweep(out, source, u, start, zeros, spill, parts.lows, *_spaces(shape), tuple(shape), tiles, first, last)
+        _sweep(out, source, u, start, zeros, spill, parts.lows, *_spaces(shape), tuple(shape), first, last)
 
-    _in_bands(work, shape, tiles)
+    _share_out(work, shape, len(source))
 
 
 def weight_gradient(x: Array, y: Array, sweep: Sweep, taps: int) -> Array:
@@ -373,18 +380,19 @@ def weight_gradient(x: Array, y: Array, sweep: Sweep, taps: int) -> Array:
     parts = parts_of(sweep)
     assert parts is not None
     shape = _shape_of(sweep, parts, x.shape[3], y.shape[3], x.shape[1:3], y.shape[1:3], _WEIGHT_BAND)
-    tiles = len(x) * shape.high * shape.wide
     zeros = np.zeros(max(shape.inputs, shape.outputs), np.float32)
     totals: dict[int, Array] = {}
 
     def work(first: int, last: int) -> None:
         total = totals[first] = np.zeros(((parts.r + 1) ** 2, shape.parts * shape.inputs, shape.outputs), np.float32)
-        _weight(total, x, y, zeros, parts.lows, *_spaces(shape), tuple(shape), tiles, first, last)
+        _weight(total, x, y, zeros, parts.lows, *_spaces(shape), tuple(shape), first, last)
 
-    _in_bands(work, shape, tiles)
+    _share_out(work, shape, len(x))
     total = functools.reduce(np.add, (totals.pop(first) for first in sorted(totals)))  # always in the same order
     g = np.kron(G[parts.r], G[parts.r]).astype(np.float32)
-    found = np.matmul(g.T, total.reshape(len(total), -1)).reshape(parts.r**2, shape.parts, shape.inputs, shape.outputs)
+    found = _transform_weights(g.T, total.reshape(len(total), -1)).reshape(
+        parts.r**2, shape.parts, shape.inputs, shape.outputs
+    )
     weight = np.zeros((taps, shape.inputs, shape.outputs), np.float32)
     weight[list(parts.taps)] = found.swapaxes(0, 1).reshape(-1, shape.inputs, shape.outputs)
     return weight
