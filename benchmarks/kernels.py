@@ -36,7 +36,9 @@ from minigen.backend import to_device
 from minigen.kernels import reference
 from minigen.kernels.attention import reference as attention_reference
 from minigen.kernels.convolution import reference as convolution_reference
+from minigen.kernels.memory import kept_memory
 from minigen.kernels.recurrence import reference as recurrence_reference
+from minigen.kernels.threads import one_blas_thread
 
 SIZE = 3_000_000
 ELEMENTWISE = ("silu", "gelu", "sigmoid", "tanh", "softplus", "relu")
@@ -90,17 +92,8 @@ def main() -> None:
     for device in options.device:
         peak = matmul_peak(device, options)
         rows.append(peak)
-        if options.scaling:
-            rows += scaling(device, options)
-            continue
-        for name in (name for name in options.kernels if name in GROUPS):
-            for layer in GROUPS[name].layers:
-                rows += passes(name, layer.smaller if options.quick else layer, device, peak["gflops"], options)
-        if "elementwise" in options.kernels:
-            for name in ELEMENTWISE:
-                rows += elementwise(name, device, options)
-        if device == "gpu":
-            rows += transfers(options)
+        with one_blas_thread(), kept_memory():  # as in every training loop
+            rows += scaling(device, options) if options.scaling else chosen(device, peak["gflops"], options)
     report(rows, options)
     harness.write(rows, options)
     if options.plot:
@@ -108,6 +101,18 @@ def main() -> None:
 
         draw = pictures.draw_scaling if options.scaling else pictures.draw_kernels
         draw(rows, options.plot, f"{options.threads} threads, float32")
+
+
+def chosen(device: str, peak: float, options: argparse.Namespace) -> list[Row]:
+    """Time the kernels that were asked for."""
+    rows = []
+    for name in (name for name in options.kernels if name in GROUPS):
+        for layer in GROUPS[name].layers:
+            rows += passes(name, layer.smaller if options.quick else layer, device, peak, options)
+    if "elementwise" in options.kernels:
+        for name in ELEMENTWISE:
+            rows += elementwise(name, device, options)
+    return rows + transfers(options) if device == "gpu" else rows
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,9 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 inner = numba.njit(**_OPTIONS)
 """For functions that only loops call."""
 
+inlined = numba.njit(inline="always", **_OPTIONS)
+"""For those whose arguments many arrays are: in the place of the call the compiler knows that they do not overlap, and makes vectors."""
+
 summing = numba.njit(error_model="numpy", fastmath={"contract", "reassoc"})
 """For `inner` functions that add up along a vector: the order of a sum is free in them, without which it would not vectorise.
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels import threads
-from minigen.kernels.compiler import inner, loop, summing
+from minigen.kernels.compiler import inlined, inner, loop, summing
 from minigen.kernels.normalization import reference
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
 
@@ -276,65 +276,147 @@ def _by_rows(work: Callable[[int, int], object], x: Array) -> None:
 # ------------------------------------------------------------------------------------------------ columns
 
 
+@inlined
+def _moments_of_segment(center, spread, x, top, bottom, shift, sums, squares):
+    """Fill in the moments of each column of the rows from `top` up to `bottom`: block by block, as `_row_moments` does."""
+    c, few = x.shape[1], min(_FIRST, bottom - top)
+    center[:] = 0.0
+    spread[:] = 0.0
+    shift[:] = _ZERO
+    for r in range(top, top + few):
+        row = x[r]
+        for k in range(c):
+            shift[k] += row[k]
+    for k in range(c):
+        shift[k] /= np.float32(few)
+    for start in range(top, bottom, _BLOCK):
+        stop = min(start + _BLOCK, bottom)
+        fours = start + (stop - start) // 4 * 4
+        sums[:] = _ZERO
+        squares[:] = _ZERO
+        for r in range(start, fours, 4):  # sums are read and written once in four rows
+            first_row, second, third, fourth = x[r], x[r + 1], x[r + 2], x[r + 3]
+            for k in range(c):
+                a, b = first_row[k] - shift[k], second[k] - shift[k]
+                d, e = third[k] - shift[k], fourth[k] - shift[k]
+                sums[k] += (a + b) + (d + e)
+                squares[k] += (a * a + b * b) + (d * d + e * e)
+        for r in range(fours, stop):
+            row = x[r]
+            for k in range(c):
+                d = row[k] - shift[k]
+                sums[k] += d
+                squares[k] += d * d
+        share = (stop - start) / (stop - top)
+        for k in range(c):
+            total = np.float64(sums[k])
+            miss = total / (stop - start)
+            delta = np.float64(shift[k]) + miss - center[k]
+            spread[k] += squares[k] - miss * total + delta * delta * (share * (start - top))
+            center[k] += share * delta
+            shift[k] = np.float32(center[k])
+    for k in range(c):
+        spread[k] /= bottom - top
+
+
 @loop
 def _moments_of_columns(mean, variance, x, bounds, first, last):
-    """For each segment of rows, from one bound to the next, the moments of each column: block by block, as `_row_moments` does."""
+    """For each segment of rows, from one bound to the next, the moments of each column."""
     c = x.shape[1]
     shift, sums, squares = np.empty(c, np.float32), np.empty(c, np.float32), np.empty(c, np.float32)
     for s in range(first, last):
-        center, spread, top, bottom = mean[s], variance[s], bounds[s], bounds[s + 1]
-        center[:] = 0.0
-        spread[:] = 0.0
-        few = min(_FIRST, bottom - top)
-        shift[:] = _ZERO
-        for r in range(top, top + few):
-            row = x[r]
+        _moments_of_segment(mean[s], variance[s], x, bounds[s], bounds[s + 1], shift, sums, squares)
+
+
+@inner
+def _mean_over(columns, group, groups, length):
+    """The mean of the columns of a group: of each fold `length` columns side by side."""
+    total, width = 0.0, groups * length
+    for start in range(group * length, columns.size, width):
+        for k in range(start, start + length):
+            total += columns[k]
+    return total / (columns.size // groups)
+
+
+@loop
+def _normalize_segments(out, mean, variance, x, weight, bias, bounds, length, epsilon, first, last):
+    """Moments and outcome of one segment after the other, which the cache still holds when it is read again. mean, variance: (A, G)."""
+    c, groups = x.shape[1], mean.shape[1]
+    shift, sums, squares = np.empty(c, np.float32), np.empty(c, np.float32), np.empty(c, np.float32)
+    center, spread, factor, offset = np.empty(c), np.empty(c), np.empty(c, np.float32), np.empty(c, np.float32)
+    for s in range(first, last):
+        _moments_of_segment(center, spread, x, bounds[s], bounds[s + 1], shift, sums, squares)
+        w, b = weight[s % len(weight)], bias[s % len(bias)]
+        for group in range(groups):
+            middle = _mean_over(center, group, groups, length)
+            for start in range(group * length, c, groups * length):
+                for k in range(start, start + length):
+                    spread[k] += (center[k] - middle) ** 2
+            wide = max(0.0, _mean_over(spread, group, groups, length))
+            mean[s, group], variance[s, group] = middle, wide
+            scale = np.float32(1.0 / math.sqrt(wide + epsilon))
+            for start in range(group * length, c, groups * length):
+                for k in range(start, start + length):
+                    factor[k], offset[k] = scale * w[k], mean[s, group]
+        for r in range(bounds[s], bounds[s + 1]):
+            to, row = out[r], x[r]
             for k in range(c):
-                shift[k] += row[k]
-        for k in range(c):
-            shift[k] /= np.float32(few)
-        for start in range(top, bottom, _BLOCK):
-            stop = min(start + _BLOCK, bottom)
-            sums[:] = _ZERO
-            squares[:] = _ZERO
-            for r in range(start, stop):
-                row = x[r]
-                for k in range(c):
-                    d = row[k] - shift[k]
-                    sums[k] += d
-                    squares[k] += d * d
-            share = (stop - start) / (stop - top)
+                to[k] = (row[k] - offset[k]) * factor[k] + b[k]
+
+
+@inlined
+def _products_of_segment(total, product, g, x, m, top, bottom, sums, partial):
+    """Fill in the sums of g and of g (x - m) in each column of the rows from `top` up to `bottom`."""
+    c = x.shape[1]
+    total[:] = 0.0
+    product[:] = 0.0
+    for start in range(top, bottom, _BLOCK):
+        sums[:] = _ZERO
+        partial[:] = _ZERO
+        for r in range(start, min(start + _BLOCK, bottom)):
+            row, factors = x[r], g[r]
             for k in range(c):
-                total = np.float64(sums[k])
-                miss = total / (stop - start)
-                delta = np.float64(shift[k]) + miss - center[k]
-                spread[k] += squares[k] - miss * total + delta * delta * (share * (start - top))
-                center[k] += share * delta
-                shift[k] = np.float32(center[k])
+                sums[k] += factors[k]
+                partial[k] += factors[k] * (row[k] - m[k])
         for k in range(c):
-            spread[k] /= bottom - top
+            total[k] += sums[k]
+            product[k] += partial[k]
 
 
 @loop
 def _products_of_columns(totals, products, g, x, mean, bounds, first, last):
     """For each segment, the sums of g and of g (x - mean) in each column."""
-    c = x.shape[1]
-    sums, partial = np.empty(c, np.float32), np.empty(c, np.float32)
+    sums, partial = np.empty(x.shape[1], np.float32), np.empty(x.shape[1], np.float32)
     for s in range(first, last):
-        total, product, m = totals[s], products[s], mean[s % len(mean)]
+        m = mean[s % len(mean)]
+        _products_of_segment(totals[s], products[s], g, x, m, bounds[s], bounds[s + 1], sums, partial)
+
+
+@loop
+def _segments_backward(out, totals, products, g, x, weight, mean, scale, bounds, length, groups, first, last):
+    """The same, and the gradient of x, of one segment after the other. mean, scale: (A, columns)."""
+    c = x.shape[1]
+    sums, partial, factor = np.empty(c, np.float32), np.empty(c, np.float32), np.empty(c, np.float32)
+    offset, slope = np.empty(c, np.float32), np.empty(c, np.float32)
+    weighted, weighted_product = np.empty(c), np.empty(c)
+    for s in range(first, last):
+        m, factors_x, w = mean[s], scale[s], weight[s % len(weight)]
+        _products_of_segment(totals[s], products[s], g, x, m, bounds[s], bounds[s + 1], sums, partial)
+        rows = bounds[s + 1] - bounds[s]
         for k in range(c):
-            total[k] = product[k] = 0.0
-        for start in range(bounds[s], bounds[s + 1], _BLOCK):
-            sums[:] = _ZERO
-            partial[:] = _ZERO
-            for r in range(start, min(start + _BLOCK, bounds[s + 1])):
-                row, factors = x[r], g[r]
-                for k in range(c):
-                    sums[k] += factors[k]
-                    partial[k] += factors[k] * (row[k] - m[k])
+            weighted[k], weighted_product[k] = totals[s, k] * w[k], products[s, k] * w[k]
+            factor[k] = factors_x[k] * w[k]
+        for group in range(groups):
+            over_g = _mean_over(weighted, group, groups, length) / rows
+            over_product = _mean_over(weighted_product, group, groups, length) / rows
+            for start in range(group * length, c, groups * length):
+                for k in range(start, start + length):
+                    offset[k] = factors_x[k] * over_g
+                    slope[k] = factors_x[k] * factors_x[k] * factors_x[k] * over_product
+        for r in range(bounds[s], bounds[s + 1]):
+            to, row, factors = out[r], x[r], g[r]
             for k in range(c):
-                total[k] += sums[k]
-                product[k] += partial[k]
+                to[k] = factor[k] * factors[k] - offset[k] - (row[k] - m[k]) * slope[k]
 
 
 @loop
@@ -445,6 +527,8 @@ def normalize(
     common = form and _common(form, tuple(None if factor is None else factor.shape for factor in (weight, bias)))
     if form is None or common is None:
         return reference.normalize(x, weight, bias, axes=axes, epsilon=epsilon)
+    if not form.is_rows and math.prod(common) <= form.examples * form.columns and form.examples > 1:
+        return _normalize_examples(form, x, weight, bias, epsilon)
     if not form.is_rows:
         mean, variance = moments(x, axes=axes)
         return normalize_by(x, weight, bias, mean, 1.0 / np.sqrt(variance + epsilon), axes=axes), mean, variance
@@ -453,6 +537,20 @@ def normalize(
     out, (mean, variance) = np.empty(x.shape, np.float32), np.empty((2, len(x)), np.float32)
     _by_rows(lambda a, b: _normalize_rows(out, mean, variance, x, weight, bias, epsilon, a, b), x)
     return out.reshape(shape), mean.reshape(form.kept), variance.reshape(form.kept)
+
+
+def _normalize_examples(
+    form: Form, x: Array, weight: Array | None, bias: Array | None, epsilon: float
+) -> tuple[Array, Array, Array]:
+    folds = _folds(form, form.examples)
+    x = _matrix(x, folds * form.columns)
+    w, b = (_folded(_table(*each), folds) for each in ((weight, form.columns, _ONE), (bias, form.columns, _ZERO)))
+    bounds, out = _bounds(x, form.examples), np.empty(x.shape, np.float32)
+    mean, variance = np.empty((2, form.examples, form.groups), np.float32)
+    _by_segments(
+        lambda first, last: _normalize_segments(out, mean, variance, x, w, b, bounds, form.length, epsilon, first, last), x, bounds
+    )  # fmt: skip
+    return out.reshape(form.shape), mean.reshape(form.kept), variance.reshape(form.kept)
 
 
 def normalize_backward(
@@ -504,6 +602,15 @@ def _columns_backward(
     mean, scale = _over_columns(mean, form, folds), _over_columns(scale, form, folds)
     bounds, out = _bounds(x, max(form.examples, count)), np.empty(x.shape, np.float32)
     totals, products = np.empty((2, len(bounds) - 1, x.shape[1]))
+    shape = (len(bounds) - 1, folds, form.columns)
+    over = (0, 1) if count == 1 else 1
+    if form.examples == len(bounds) - 1 > 1:
+        _by_segments(
+            lambda a, b: _segments_backward(
+                out, totals, products, g, x, weight, mean, scale, bounds, form.length, form.groups, a, b
+            ), x, bounds,
+        )  # fmt: skip
+        return out, (products * scale).reshape(shape).sum(axis=over), totals.reshape(shape).sum(axis=over)
     _by_segments(lambda a, b: _products_of_columns(totals, products, g, x, mean, bounds, a, b), x, bounds)
     rows = len(x) / len(totals)  # of a segment: a sum over them is so many times a mean
     over_g, over_product = (
@@ -514,6 +621,4 @@ def _columns_backward(
     _by_segments(
         lambda a, b: _normalize_columns_backward(out, g, x, mean, factor, offset, slope, bounds, a, b), x, bounds
     )
-    shape = (len(bounds) - 1, folds, form.columns)
-    over = (0, 1) if count == 1 else 1
     return out, (products * scale).reshape(shape).sum(axis=over), totals.reshape(shape).sum(axis=over)
