@@ -52,6 +52,7 @@ from minigen.kernels.convolution.tile import (
     six_rows,
 )
 from minigen.kernels.memory import workspace
+from minigen.kernels.vectors import copy
 
 _CHUNK = 2**16
 """Floats of the weights that tiles use in turn: 256 kB, a part of a processor's second cache."""
@@ -68,21 +69,6 @@ def _extent(layout, item, n):
         return item // layout.bands, row, 1, min(layout.rows, layout.height - row)
     image = item * layout.images
     return image, 0, min(layout.images, n - image), layout.height
-
-
-# Loops, since Numba's assignment of slices does not become vector instructions.
-
-
-@inner
-def _copy(to, source):
-    for i in range(to.size):
-        to[i] = source[i]
-
-
-@inner
-def _clear(to):
-    for i in range(to.size):
-        to[i] = np.float32(0.0)
 
 
 @inner
@@ -102,19 +88,19 @@ def _band(band, source, layout, image, row, images, rows):
         line = band[i * layout.line : (i + 1) * layout.line]
         row = top + i % lines
         if not 0 <= row < layout.source_height or stop <= start:
-            _clear(line)
+            line[:] = 0
             continue
         row += (image + i // lines) * layout.source_height
         first = (row * layout.source_width + left + start) * pitch + layout.first_channel
-        _clear(line[: start * pixel])
-        _clear(line[stop * pixel :])
+        line[: start * pixel] = 0
+        line[stop * pixel :] = 0
         if c == pitch == pixel:
-            _copy(line[start * c : stop * c], source[first : first + (stop - start) * c])
+            copy(line[start * c : stop * c], source[first : first + (stop - start) * c])
         else:
             for w in range(stop - start):
                 at = (start + w) * pixel
-                _copy(line[at : at + c], source[first + w * pitch : first + w * pitch + c])
-                _clear(line[at + c : at + pixel])
+                copy(line[at : at + c], source[first + w * pitch : first + w * pitch + c])
+                line[at + c : at + pixel] = 0
     return 0
 
 

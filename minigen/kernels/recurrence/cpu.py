@@ -21,7 +21,9 @@ from minigen.kernels.compiler import inner, loop
 from minigen.kernels.convolution.plan import whole_vectors
 from minigen.kernels.convolution.tile import ROWS, lanes_of, multiply, six_rows
 from minigen.kernels.cpu import _TANH, ONE, _logistic, _saturating
+from minigen.kernels.recurrence import reference
 from minigen.kernels.threads import in_pieces
+from minigen.kernels.vectors import copy
 
 _APART = 16
 """Floats between the rows of a buffer. A row length that is a power of two would put all rows into one place of the cache."""
@@ -30,7 +32,7 @@ _ENOUGH_PRODUCTS = 2**21
 """Multiplications that are worth a thread."""
 
 _FEW_ROWS = 48
-"""Rows that the weight must serve before it is worth laying out in blocks."""
+"""Rows that the weight must serve before it is worth laying out in blocks, or transposing."""
 
 
 # -------------------------------------------------------------------------------------------------------- the product
@@ -47,7 +49,7 @@ def _lay_out(blocks, weight):
         used = min(wide, outputs - lane)
         for i in range(k):
             row = blocks[k * lane + i * wide : k * lane + (i + 1) * wide]
-            row[:used] = weight[i, lane : lane + used]
+            copy(row[:used], weight[i, lane : lane + used])
             row[used:] = 0
         lane += wide
 
@@ -200,9 +202,9 @@ def _rnn_forward(states, blocks, pitch, bias, hidden, mask, reverse):
         for m in range(rows):
             new = h[m, :features]
             if mask.size == 0 or mask[m, t] > 0:
-                new[:] = states[m, t]
+                copy(new, states[m, t])
                 _tanhs(new, total[m])
-            states[m, t] = new
+            copy(states[m, t], new)
 
 
 def rnn_forward(
@@ -235,13 +237,15 @@ def _rnn_backward(out, first, g, states, blocks, pitch, mask, reverse):
                 back[:] = 0
             else:
                 slope[:] = 0
-            out[m, t] = slope
+            copy(out[m, t], slope)
         _multiply(carried, carried, carried.shape[1], slopes, features, blocks, pitch, tables)
     first[:] = carried[:, :features]
 
 
 def rnn_backward(g: Array, states: Array, weight: Array, mask: Array | None, *, reverse: bool) -> tuple[Array, Array]:
     n, steps, features = states.shape
+    if n * steps < _FEW_ROWS and mask is None:
+        return reference.rnn_backward(g, states, weight, mask, reverse=reverse)
     blocks, pitch = _blocks(weight.T, n * steps)
     out, first = np.empty_like(states), np.empty((n, features), np.float32)
     g, on = np.ascontiguousarray(g), _steps_of(mask)
@@ -271,12 +275,12 @@ def _gru_forward(states, gates, products, blocks, pitch, start, bias, hidden, ma
             new = h[m, :features]
             if mask.size == 0 or mask[m, t] > 0:
                 gate, q = gates[m, t], products[m, t]
-                q[:] = total[m, 2 * features : 3 * features]
+                copy(q, total[m, 2 * features : 3 * features])
                 both, n = gate[: 2 * features], gate[2 * features :]
                 _sigmoids(both, total[m])
                 _candidates(n, bias, both, q)
                 _between(new, both[features:], n)
-            states[m, t] = new
+            copy(states[m, t], new)
 
 
 def gru_forward(
@@ -326,9 +330,9 @@ def _gru_backward(out, out_q, first, g, states, gates, products, blocks, pitch, 
             _through_sigmoid(to_z, back, difference, z)
             _through_tanh(to_n, back, rest, n)
             _through_sigmoid(to_r, to_n, q, r)
-            out[m, t] = slope
+            copy(out[m, t], slope)
             _scale(to_n, r)
-            out_q[m, t] = to_n
+            copy(out_q[m, t], to_n)
             _scale(back, z)
         _multiply(carried, carried, carried.shape[1], slopes, 3 * features, blocks, pitch, tables)
     first[:] = carried[:, :features]
@@ -338,6 +342,8 @@ def gru_backward(
     g: Array, states: Array, gates: Array, products: Array, weight: Array, hidden: Array, mask: Array | None, *, reverse: bool
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     n, steps, features = states.shape
+    if n * steps < _FEW_ROWS and mask is None:
+        return reference.gru_backward(g, states, gates, products, weight, hidden, mask, reverse=reverse)
     blocks, pitch = _blocks(weight.T, n * steps)
     out, out_q, first = np.empty_like(gates), np.empty_like(states), np.empty((n, features), np.float32)
     g, on, hidden = np.ascontiguousarray(g), _steps_of(mask), np.ascontiguousarray(hidden)
@@ -376,8 +382,8 @@ def _lstm_forward(states, gates, cells, blocks, pitch, bias, hidden, cell, mask,
                 _sigmoids(o, sums[3 * features :])
                 _new_cell(c[m], both[features:], both, g)
                 _shown(new, o, c[m])
-            states[m, t] = new
-            cells[m, t] = c[m]
+            copy(states[m, t], new)
+            copy(cells[m, t], c[m])
     states[:, steps] = c
 
 
@@ -429,7 +435,7 @@ def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell,
             _through_sigmoid(slope[features : 2 * features], back_cell, old, f)
             _through_tanh(slope[2 * features : 3 * features], back_cell, i, candidate)
             _scale(back_cell, f)
-            out[m, t] = slope
+            copy(out[m, t], slope)
             back[:] = 0
         _multiply(carried, carried, carried.shape[1], slopes, 4 * features, blocks, pitch, tables)
     first[:] = carried[:, :features]
@@ -439,7 +445,10 @@ def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell,
 def lstm_backward(
     g: Array, gates: Array, cells: Array, weight: Array, cell: Array, mask: Array | None, *, reverse: bool
 ) -> tuple[Array, Array, Array]:
-    blocks, pitch = _blocks(weight.T, cells.shape[0] * cells.shape[1])
+    rows = cells.shape[0] * cells.shape[1]
+    if rows < _FEW_ROWS and mask is None:
+        return reference.lstm_backward(g, gates, cells, weight, cell, mask, reverse=reverse)
+    blocks, pitch = _blocks(weight.T, rows)
     out, first, first_cell = np.empty_like(gates), np.empty_like(cell, order="C"), np.empty_like(cell, order="C")
     g, on, cell = np.ascontiguousarray(g), _steps_of(mask), np.ascontiguousarray(cell)
 
