@@ -89,6 +89,17 @@ def debug() -> Any:
     return _switched("debugging", True)
 
 
+def is_debugging() -> bool:
+    """Return whether a `debug()` block is running, in which checks may wait for the GPU.
+
+    Example:
+        >>> with debug():
+        ...     is_debugging()
+        True
+    """
+    return _mode.debugging
+
+
 # --------------------------------------------------------------------------------------------------------------- Tensor
 
 

@@ -6,7 +6,7 @@ import numpy as np  # noqa: F401 - for the examples
 
 import minigen.ops as ops
 from minigen.backend import Array, array_module, device_of, to_device
-from minigen.engine import Tensor, TensorLike
+from minigen.engine import Tensor, TensorLike, is_debugging
 from minigen.nn.module import Buffer, Module, Parameter
 from minigen.random import Generator
 
@@ -42,12 +42,12 @@ class Embedding(Module):
     def forward(self, indices: TensorLike) -> Tensor:
         """Look up symbols, integers of any shape -> (..., C).
 
-        Indices from the CPU are checked, and then moved to the weight's device. Those that are on the GPU already are not looked at, since
-        the CPU would have to wait for them: there, as in `ops.index`, what is out of range wraps around.
+        Indices from the CPU are checked, and then moved to the weight's device. Those that are on the GPU already are looked at inside
+        `mg.debug()` only, since the CPU has to wait for them: else, as in `ops.index`, what is out of range wraps around there.
 
         Raises:
             TypeError: the indices are no integers.
-            IndexError: an index on the CPU is outside [0, K).
+            IndexError: an index that is checked is outside [0, K).
         """
         return ops.index(self.weight, checked_indices("Embedding", indices, self.weight))
 
@@ -57,7 +57,7 @@ def checked_indices(name: str, indices: TensorLike, weight: Tensor) -> Array:
 
     Args:
         name: who asks, for the error message.
-        indices: integers of any shape. Their range is checked if they are on the CPU.
+        indices: integers of any shape. Their range is checked if they are on the CPU, or inside `mg.debug()`.
         weight: the table, (K, ...).
 
     Raises:
@@ -73,7 +73,8 @@ def checked_indices(name: str, indices: TensorLike, weight: Tensor) -> Array:
     if device_of(array) is None or array.dtype.kind not in "iu":
         found = getattr(array, "dtype", type(array).__name__)
         raise TypeError(f"{name}: indices are of {found}; expected an array or a Tensor of integers")
-    if device_of(array) == "cpu" and array.size and not 0 <= array.min() <= array.max() < len(weight):
+    looked_at = array.size and (device_of(array) == "cpu" or is_debugging())
+    if looked_at and not 0 <= array.min() <= array.max() < len(weight):
         raise IndexError(
             f"{name}: indices lie in [{array.min()}, {array.max()}], but the table has the rows 0 to {len(weight) - 1}"
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from minigen.engine import Tensor, no_grad
+from minigen.engine import no_grad
 from minigen.nn.module import Module, _observers
 
 
@@ -38,8 +38,7 @@ def summary(module: Module, *inputs: Any) -> str:
     def observe(called: Module, output: Any) -> None:
         inside = {id(p) for part in called.named_modules().values() if part is not called for p in part.parameters()}
         own = sum(parameter.size for parameter in called.parameters() if id(parameter) not in inside)
-        shape = str(output.shape) if isinstance(output, Tensor) or hasattr(output, "shape") else type(output).__name__
-        rows.append((names.get(id(called), "(outside)"), type(called).__name__, shape, f"{own:,}"))
+        rows.append((names.get(id(called), "(outside)"), type(called).__name__, _shapes(output), f"{own:,}"))
 
     modes = [(part, part.training) for part in module.named_modules().values()]
     _observers.append(observe)
@@ -56,3 +55,10 @@ def summary(module: Module, *inputs: Any) -> str:
         "".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=False)) + row[3].rjust(widths[3])
         for row in rows
     )
+
+
+def _shapes(output: Any) -> str:
+    """Return an output's shape or, of several outputs, their shapes."""
+    if isinstance(output, tuple | list):
+        return ", ".join(_shapes(part) for part in output)
+    return str(output.shape) if hasattr(output, "shape") else type(output).__name__

@@ -11,7 +11,9 @@ from minigen.kernels.memory import kept_memory
 
 @st.composite
 def windows(draw):
-    size, stride = draw(st.just((2, 2)) | st.tuples(st.integers(1, 5), st.integers(1, 4)))  # halving has a loop of its own
+    size, stride = draw(
+        st.just((2, 2)) | st.tuples(st.integers(1, 5), st.integers(1, 4))
+    )  # halving has a loop of its own
     padding = draw(st.integers(0, size // 2))
     length = draw(st.integers(max(1, size - 2 * padding), 12))
     return {"size": size, "stride": stride, "padding": padding}, length, (length + 2 * padding - size) // stride + 1

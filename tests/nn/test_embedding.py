@@ -71,6 +71,13 @@ def test_indices_out_of_range_are_refused_before_they_are_moved(indices, found, 
         table(np.array(indices))
 
 
+def test_indices_on_a_gpu_are_looked_at_in_debug_mode(gpu_or_double):
+    table = nn.Embedding(5, 3, rng=Generator(0, device=gpu_or_double))
+    wrong = to_device(np.array([5]), gpu_or_double)
+    with mg.debug(), pytest.raises(IndexError, match=r"Embedding: indices lie in \[5, 5\]"):
+        table(wrong)
+
+
 @pytest.mark.parametrize("indices", [np.array([0.0]), np.array([True]), [0, 1], 3, mg.tensor([1.0])])
 def test_what_is_no_array_of_integers_is_refused(indices):
     with pytest.raises(TypeError, match=r"Embedding: indices are of .*expected an array or a Tensor of integers"):

@@ -295,6 +295,11 @@ def test_summary_of_nested_modules():
     ]
 
 
+def test_summary_of_several_outputs():
+    lines = nn.summary(nn.LSTM(2, 3, rng=Generator(0)), np.zeros((4, 5, 2), "float32")).splitlines()
+    assert "(4, 5, 3), (1, 4, 3), (1, 4, 3)" in lines[1]
+
+
 def test_summary_leaves_the_model_as_it_was():
     rng = Generator(0)
     norm, dropout = nn.BatchNorm(2), nn.Dropout(p=0.5, rng=rng)
