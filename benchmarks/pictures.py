@@ -41,7 +41,7 @@ def draw_kernels(rows: list[Row], path: Path, title: str) -> None:
     sections = []
     for groups, counted, unit in SECTIONS:
         found = [
-            row | {"label": row["model"], "speed": row["gflops"] if counted == "gflops" else row["numbers"] / row["ms"] / 1e6}
+            row | {"label": label(row), "speed": row["gflops"] if counted == "gflops" else row["numbers"] / row["ms"] / 1e6}
             for row in rows
             if row.get("group") in groups
         ]  # fmt: skip
@@ -69,6 +69,11 @@ def draw_kernels(rows: list[Row], path: Path, title: str) -> None:
         line[0].invert_yaxis()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     plots.save(figure, path)
+
+
+def label(row: Row) -> str:
+    """Return what a line is called: with the kind of network where models alone would not tell."""
+    return f"{row['kernel']}, {row['model']}" if row["group"] == "recurrences" else row["model"]
 
 
 def dots(axes: Axes, rows: list[Row], step: str) -> None:
