@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import pkgutil
 import platform
 import sys
 import textwrap
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 import minigen
+from minigen import kernels
 from minigen.backend import module_of
 from minigen.kernels import threads
 from minigen.training import versions
@@ -61,7 +63,7 @@ def report() -> dict[str, dict[str, Any]]:
         "blas": blas(),
         "gpu": gpu(),
         "compiled CPU kernels": cpu_kernels("cpu"),
-        "compiled convolutions": cpu_kernels("convolution.cpu"),
+        **{f"compiled {folder}": cpu_kernels(f"{folder}.cpu") for folder in kernel_folders()},
         "compiled CuPy kernels": cupy_kernels(),
     }
 
@@ -160,6 +162,16 @@ def _cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"  # 13020 is 13.2
 
 
+def kernel_folders() -> list[str]:
+    """Return the folders of `kernels/`, each with kernels of one subject.
+
+    Example:
+        >>> "convolution" in kernel_folders()
+        True
+    """
+    return sorted(module.name for module in pkgutil.iter_modules(kernels.__path__) if module.ispkg)
+
+
 def cpu_kernels(module: str) -> dict[str, Any]:
     """Return where Numba keeps the machine code of a module of `kernels/`, which it compiles once."""
     try:
@@ -172,7 +184,7 @@ def cpu_kernels(module: str) -> dict[str, Any]:
     folder = compiler.loop(function).stats.cache_path  # that of any function in the file; nothing is compiled here
     if folder is None:
         return {"folder": None, "reason": "no folder can be written to; NUMBA_CACHE_DIR names one"}
-    return _cache(Path(folder), "cpu.*.nb[ci]")
+    return _cache(Path(folder), "*.nb[ci]")
 
 
 def cupy_kernels() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Options, marks and settings of the whole suite."""
 
+import signal
 import sys
 import warnings
 
@@ -48,6 +49,10 @@ def missing_gpu(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(
+        config, "workerinput"
+    ):  # a process of pytest -n ignores Ctrl-C, and so would what the tests start and break off
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("device") == "gpu" and (reason := missing_gpu(config)):
         raise pytest.UsageError(f"--device gpu: {reason}")
 

@@ -407,10 +407,9 @@ def _swept(
         few.write(out, source, flat_weight, bias, sweeps)
         return out
     jobs: list[Job] = []
-    for sweep in sweeps:
-        if geometry.groups == 1 and winograd.serves(sweep, len(source), inputs, outputs):
-            winograd.write(out, source, flat_weight, bias, sweep)
-            continue
+    by_fewer = [s for s in sweeps if geometry.groups == 1 and winograd.serves(s, len(source), inputs, outputs)]
+    winograd.write(out, source, flat_weight, bias, by_fewer)
+    for sweep in (s for s in sweeps if s not in by_fewer):
         live = flat_weight[list(sweep.taps)]  # (T, c, K), or (T, K, c)
         for g in range(groups):
             start = np.zeros(whole_vectors(outputs), np.float32)

@@ -29,7 +29,7 @@ processor's second cache. Memory moves 4 (H W C + P Q K) bytes for an image, and
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -356,8 +356,29 @@ def _transform_weights(matrix: Array, taps: Array) -> Array:
     return out
 
 
-def write(out: Array, source: Array, weight: Array, bias: Array | None, sweep: Sweep) -> None:
-    """Write what a sweep yields into out, (N, rows, columns, K). source: (N, rows, columns, C); weight: (kh kw, C, K)."""
+def write(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: Sequence[Sweep]) -> None:
+    """Write what sweeps yield into out, (N, rows, columns, K). source: (N, rows, columns, C); weight: (kh kw, C, K)."""
+    jobs = [_job(out, source, weight, bias, sweep) for sweep in sweeps]
+    images = len(source)
+    if images < 4 * threads.get_threads():
+        for work, shape in jobs:
+            _share_out(work, shape, images)
+        return
+
+    def on_images(first: int, last: int) -> None:  # all sweeps, so that threads meet once
+        for work, shape in jobs:
+            work(first * shape.high * shape.wide, last * shape.high * shape.wide)
+
+    products = sum(
+        shape.high * shape.wide * (shape.r + 1) ** 2 * shape.parts * shape.inputs * shape.outputs for _, shape in jobs
+    )  # for an image
+    threads.in_pieces(on_images, images, -(-_ENOUGH // max(1, products)))
+
+
+def _job(
+    out: Array, source: Array, weight: Array, bias: Array | None, sweep: Sweep
+) -> tuple[Callable[[int, int], None], Shape]:
+    """Return a function that works on tiles, from the first up to the last."""
     parts = parts_of(sweep)
     assert parts is not None
     inputs, outputs = weight.shape[1:]
@@ -372,7 +393,7 @@ def write(out: Array, source: Array, weight: Array, bias: Array | None, sweep: S
         spill = np.empty(outputs, np.float32)
         _sweep(out, source, u, start, zeros, spill, parts.lows, *_spaces(shape), tuple(shape), first, last)
 
-    _share_out(work, shape, len(source))
+    return work, shape
 
 
 def weight_gradient(x: Array, y: Array, sweep: Sweep, taps: int) -> Array:
