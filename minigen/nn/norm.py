@@ -139,7 +139,7 @@ class ConditionalBatchNorm(Module):
 
         Raises:
             TypeError: the labels are no integers.
-            IndexError: a label on the CPU is outside [0, K); those on the GPU are not looked at.
+            IndexError: a label is outside [0, K); those on the GPU already are looked at inside `mg.debug()` only.
             ValueError: x has other channels, or the labels are not one for each example.
         """
         rows = checked_indices("ConditionalBatchNorm", labels, self.weight)

@@ -303,15 +303,18 @@ def test_float64_and_the_environment_choose_the_reference(monkeypatch):
 def test_processors_with_smaller_vectors(tmp_path):
     code = """
 import numpy as np
-from minigen.kernels.convolution import cpu
-cpu._WIDE = 16
+from minigen.kernels.convolution import cpu, tile, winograd
+tile._WIDE = 16
 from test_convolution import NAMES, arguments, bounds, some_work
 call = some_work()
-for name in NAMES:
-    exact, bound = bounds(name, call)
-    assert (np.abs(getattr(cpu, name)(*arguments(name, call), geometry=call[0]) - exact) <= bound).all()
-asm = next(iter(cpu._sweep.inspect_asm().values()))
-assert "zmm" not in asm and "ymm" in asm
+for tiles in (1, 10**9):  # by few products, then by plain sums
+    winograd._TILES = tiles
+    for name in NAMES:
+        exact, bound = bounds(name, call)
+        assert (np.abs(getattr(cpu, name)(*arguments(name, call), geometry=call[0]) - exact) <= bound).all()
+for loop in (cpu._sweep, cpu._weight, winograd._sweep, winograd._weight):
+    (asm,) = loop.inspect_asm().values()
+    assert "zmm" not in asm and "ymm" in asm
 """
     environment = {
         "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2", "NUMBA_CACHE_DIR": str(tmp_path),

@@ -514,15 +514,23 @@ def _on_bands(job: Job, images: slice, first: int, last: int) -> None:
     job.work(images, workspace("band", job.plan.band_size), first, last)
 
 
+@loop
+def _transpose(out, weight, first, last):
+    """Block by block, so that what is read and what is written stays in the cache."""
+    _, channels, outputs = weight.shape
+    for tap in range(first, last):
+        for c in range(0, channels, LANES):
+            for k in range(0, outputs, LANES):
+                for j in range(k, min(k + LANES, outputs)):
+                    for i in range(c, min(c + LANES, channels)):
+                        out[tap, j, i] = weight[tap, i, j]
+
+
 def _transposed(weight: Array) -> Array:
     """Return a weight, (taps, C, K), as (taps, K, C)."""
     taps, c, k = weight.shape
-    out = np.empty((taps, k, c), np.float32)
-
-    def work(first: int, last: int) -> None:
-        out[first:last] = weight[first:last].swapaxes(1, 2)
-
-    threads.in_pieces(work, taps, -(-threads.SMALLEST_PIECE // max(1, c * k)))
+    weight, out = np.ascontiguousarray(weight), np.empty((taps, k, c), np.float32)
+    threads.in_pieces(lambda a, b: _transpose(out, weight, a, b), taps, -(-threads.SMALLEST_PIECE // max(1, c * k)))
     return out
 
 

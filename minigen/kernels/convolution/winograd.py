@@ -70,6 +70,8 @@ def _transform(left: Array, *, shifted: bool = False):
     def combined(builder, factors, vectors):  # sum of factor * vector
         total = None
         for factor, vector in zip(factors, vectors, strict=True):
+            if abs(factor) not in (0, 1):
+                vector = builder.fmul(vector, ir.Constant(_VECTOR, [abs(float(factor))] * LANES))
             if factor and total is None:
                 total = vector if factor > 0 else builder.fneg(vector)
             elif factor:
@@ -113,6 +115,8 @@ def _transform(left: Array, *, shifted: bool = False):
 _pixels2, _pixels3 = (_transform(B[r].T) for r in (2, 3))
 _outputs2, _outputs3 = (_transform(A[r].T, shifted=True) for r in (2, 3))
 _cotangents2, _cotangents3 = (_transform(A[r]) for r in (2, 3))
+_weights2, _weights3 = (_transform(G[r]) for r in (2, 3))
+_gradients2, _gradients3 = (_transform(G[r].T) for r in (2, 3))
 
 # ------------------------------------------------------------------------------------------------------ loops over bands of tiles
 
@@ -255,6 +259,27 @@ def _weight(total, source, y, zeros, lows, v, m, numbers, first, last):
                 lane += wide
 
 
+@loop
+def _transform_weights(u, weight, taps, r, is_back, first, last):
+    """Fill rows of u, (Q, P C, K), from weight, (kh kw, C, K), as in (2), or the other way round, as in (3). taps: (P, r^2)."""
+    parts, channels, outputs = len(taps), weight.shape[1], weight.shape[2]
+    at_taps, at_places = np.empty(r * r, np.int64), np.empty((r + 1) ** 2, np.int64)
+    for row in range(first, last):
+        p, c = divmod(row, channels)
+        for i in range(r * r):
+            at_taps[i] = weight.ctypes.data + 4 * (taps[p, i] * channels + c) * outputs
+        for q in range((r + 1) ** 2):
+            at_places[q] = u.ctypes.data + 4 * (q * parts * channels + row) * outputs
+        if is_back and r == 2:
+            _gradients2(at_taps.ctypes.data, 0, at_places.ctypes.data, 0, 0, outputs // LANES)
+        elif is_back:
+            _gradients3(at_taps.ctypes.data, 0, at_places.ctypes.data, 0, 0, outputs // LANES)
+        elif r == 2:
+            _weights2(at_places.ctypes.data, 0, at_taps.ctypes.data, 0, 0, outputs // LANES)
+        else:
+            _weights3(at_places.ctypes.data, 0, at_taps.ctypes.data, 0, 0, outputs // LANES)
+
+
 # ------------------------------------------------------------------------------------------------------ which sweeps, and the functions
 
 
@@ -349,11 +374,12 @@ def _share_out(work: Callable[[int, int], None], shape: Shape, images: int) -> N
     threads.in_pieces(lambda a, b: work(ROWS * a, min(ROWS * b, tiles)), -(-tiles // ROWS), -(-_ENOUGH // products))
 
 
-def _transform_weights(matrix: Array, taps: Array) -> Array:
-    """Return matrix @ taps, (m, n) @ (n, channels), for a matrix of 9 numbers in a row or so, and many channels."""
-    out = np.empty((len(matrix), taps.shape[1]), np.float32)
-    threads.in_pieces(lambda a, b: np.matmul(matrix, taps[:, a:b], out=out[:, a:b]), taps.shape[1])
-    return out
+def _in_rows(u: Array, weight: Array, parts: Parts, *, is_back: bool) -> None:
+    """Do all rows of `_transform_weights`."""
+    taps = np.reshape(parts.taps, (len(parts.lows), -1))
+    threads.in_pieces(
+        lambda a, b: _transform_weights(u, weight, taps, parts.r, is_back, a, b), u.shape[1], -(-threads.SMALLEST_PIECE // u[:, 0].size)
+    )  # fmt: skip
 
 
 def write(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: Sequence[Sweep]) -> None:
@@ -383,9 +409,8 @@ def _job(
     assert parts is not None
     inputs, outputs = weight.shape[1:]
     shape = _shape_of(sweep, parts, inputs, outputs, source.shape[1:3], out.shape[1:3], _BAND)
-    order = np.reshape(parts.taps, (shape.parts, -1)).T.ravel()  # (r^2, P)
-    g = np.kron(G[parts.r], G[parts.r]).astype(np.float32)  # (Q, r^2)
-    u = _transform_weights(g, weight[order].reshape(parts.r**2, -1))  # (Q, P C K)
+    u = np.empty(((parts.r + 1) ** 2, shape.parts * inputs, outputs), np.float32)
+    _in_rows(u, np.ascontiguousarray(weight), parts, is_back=False)
     zeros = np.zeros(max(inputs, outputs), np.float32)
     start = zeros if bias is None else bias
 
@@ -410,10 +435,6 @@ def weight_gradient(x: Array, y: Array, sweep: Sweep, taps: int) -> Array:
 
     _share_out(work, shape, len(x))
     total = functools.reduce(np.add, (totals.pop(first) for first in sorted(totals)))  # always in the same order
-    g = np.kron(G[parts.r], G[parts.r]).astype(np.float32)
-    found = _transform_weights(g.T, total.reshape(len(total), -1)).reshape(
-        parts.r**2, shape.parts, shape.inputs, shape.outputs
-    )
-    weight = np.zeros((taps, shape.inputs, shape.outputs), np.float32)
-    weight[list(parts.taps)] = found.swapaxes(0, 1).reshape(-1, shape.inputs, shape.outputs)
+    weight = np.empty((taps, shape.inputs, shape.outputs), np.float32)  # each tap is in one part
+    _in_rows(total, weight, parts, is_back=True)
     return weight
