@@ -67,10 +67,13 @@ def _on_gpu(arrays: tuple[Array | None, ...], dtype: np.dtype) -> bool:
     return True
 
 
-def _choose(plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True, on_gpu: bool = True) -> _Kernel:
+def _choose(
+    plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True, on_gpu: bool = True, indexed: bool = False
+) -> _Kernel:
     """Return a function that calls `cpu.py` or `cuda.py` if all arrays are NumPy's or CuPy's of this dtype, else `plain`.
 
-    `on_cpu` is False if `cpu.py` has no such kernel, `on_gpu` if `cuda.py` has none.
+    `on_cpu` is False if `cpu.py` has no such kernel, `on_gpu` if `cuda.py` has none. `indexed` says that arrays after the first hold
+    indices, of any dtype.
     """
     element = np.dtype(dtype)
     wanted = element if _COMPILED and on_cpu else None
@@ -79,7 +82,7 @@ def _choose(plain: _Kernel, dtype: type = np.float32, *, on_cpu: bool = True, on
     @functools.wraps(plain)
     def kernel(*arrays: Array | None, **settings: Any) -> Any:
         nonlocal fast
-        for array in arrays:
+        for array in arrays[:1] if indexed else arrays:
             if (type(array) is not np.ndarray or array.dtype is not wanted) and array is not None:
                 chosen = _twin("cuda", plain) if on_gpu and _on_gpu(arrays, element) else plain
                 outcome = chosen(*arrays, **settings)
@@ -149,22 +152,10 @@ lstm_backward = _choose(recurrence.lstm_backward, on_gpu=False)
 
 # windows
 window_max = _choose(reference.window_max, on_gpu=False)
-
-
-@functools.wraps(reference.window_put)
-def window_put(y: Array, choice: Array, **settings: int) -> Array:  # noqa: D103 -- it is the reference's; choice is no float32
-    is_fast = _COMPILED and type(y) is np.ndarray and y.dtype == np.float32
-    return (_twin("cpu", reference.window_put) if is_fast else reference.window_put)(y, choice, **settings)
-
+window_put = _choose(reference.window_put, on_gpu=False, indexed=True)
 
 # rows
-
-
-@functools.wraps(rows.put_rows)
-def put_rows(values: Array, indices: Array, *, count: int) -> Array:  # noqa: D103 -- it is the reference's; indices are no float32
-    is_fast = _COMPILED and type(values) is np.ndarray and values.dtype == np.float32
-    return (_twin("cpu", rows.put_rows) if is_fast else rows.put_rows)(values, indices, count=count)
-
+put_rows = _choose(rows.put_rows, on_gpu=False, indexed=True)
 
 # optimizer steps, in place
 sgd_step = _choose(reference.sgd_step)

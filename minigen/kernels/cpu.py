@@ -4,12 +4,9 @@
 """The kernels for float32 NumPy arrays, compiled by Numba; `reference.py` says what each one computes.
 
 A kernel is a loop over flat vectors. It is fast if the compiler vectorises it, eight or sixteen numbers an instruction.
-So its body has no branches and calls no library: exp, log, erf and the like are polynomials here, and a choice is a
-`_select` between two values, its comparison turned so that NaN comes through. A Python number would widen float32 to
+So its body has no branches and calls no library: exp, log, erf and the like are those of `approximations.py`, and a choice is a
+`select` between two values, its comparison turned so that NaN comes through. A Python number would widen float32 to
 float64, hence the named constants.
-
-Each polynomial, or quotient of two, was fitted in float64, by least squares of the relative error on 400 Chebyshev
-nodes, reweighted until the error was level. The error stated beside it is the fit's; rounding adds to it.
 """
 
 import math
@@ -17,12 +14,29 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-import numba
 import numpy as np
-from numba.extending import intrinsic
 
 from minigen.backend import Array
 from minigen.kernels import reference
+from minigen.kernels.approximations import (
+    ERF,
+    HALF,
+    ONE,
+    TANH,
+    TO_UNIT,
+    TWO,
+    ZERO,
+    above,
+    clip,
+    cos_sin,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logistic,
+    saturating,
+    select,
+)
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
 
@@ -63,163 +77,13 @@ def _elementwise(function: Callable[..., None]) -> Callable[..., Array]:
     return kernel
 
 
-# ------------------------------------------------------------------- exp, log, erf, sine and cosine in float32
-
-ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
-
-
-@intrinsic
-def _select(typing_context, condition, a, b):
-    """`a if condition else b` as one instruction. Numba would compile the Python words to a branch."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.select(*arguments)
-
-    return a(numba.types.boolean, a, a), generate
-
-
-@inner
-def _above(x, end):
-    return _select(x < end, end, x)
-
-
-@inner
-def _below(x, end):
-    return _select(x > end, end, x)
-
-
-@inner
-def _clip(x, end):
-    return _below(_above(x, -end), end)
-
-
-def _float32(*numbers: float) -> tuple[np.float32, ...]:
-    return tuple(np.float32(number) for number in numbers)
-
-
-@inner
-def _polynomial(x, coefficients):
-    """coefficients[0] + coefficients[1] x + ..., Horner's way."""
-    total = coefficients[-1]
-    for i in range(len(coefficients) - 2, -1, -1):
-        total = total * x + coefficients[i]
-    return total
-
-
-# exp(r) = 1 + r + r^2 P(r) for |r| <= log(2) / 2; relative error of exp(r) - 1: 1.3e-8
-_EXP = _float32(0.4999999816, 0.1666654367, 0.0416671997, 0.0083665140, 0.0013882522)
-_LOG2_E = np.float32(1 / math.log(2))
-_LOG_2_HIGH = np.float32(355 / 512)  # nine bits: its products with whole numbers are exact
-_LOG_2_LOW = np.float32(math.log(2) - 355 / 512)
-_EXP_START, _EXP_END = np.float32(-88), np.float32(89)
-_ROUNDER = np.float32(1.5 * 2**23)  # the float32 numbers near it are the whole numbers: adding it rounds
-
-
-@inner
-def _split_exp(x):
-    """exp(x) = scale (1 + q), with scale = 2^k and q = exp(x - k log 2) - 1: return scale and q.
-
-    The whole number k is rounded into the low bits of one float and shifted from there into the exponent of another.
-    At -88 and below the scale is 0, at 89 and above infinite.
-    """
-    x = _below(_above(x, _EXP_START), _EXP_END)
-    shifted = np.float32(x * _LOG2_E + _ROUNDER)
-    k = shifted - _ROUNDER
-    r = (x - k * _LOG_2_HIGH) - k * _LOG_2_LOW
-    scale = np.int32((shifted.view(np.int32) << 23) + 0x3F800000).view(np.float32)
-    return scale, r + r * r * _polynomial(r, _EXP)
-
-
-@inner
-def _exp(x):
-    scale, q = _split_exp(x)
-    return scale * (ONE + q)
-
-
-@inner
-def _expm1(x):
-    """exp(x) - 1 for x < 88, with no cancellation near 0."""
-    scale, q = _split_exp(x)
-    return scale * q + (scale - ONE)
-
-
-# log(1 + f) = 2 atanh(s) = 2 s + s^3 P(s^2), s = f / (2 + f), for s^2 <= 1/9; relative error 4.5e-9
-_ATANH = _float32(0.6666641628, 0.4002152727, 0.2800180487, 0.2801198847)
-
-
-@inner
-def _log1p(f):
-    """log(1 + f) for -1/2 <= f <= 1."""
-    s = f / (TWO + f)
-    z = s * s
-    return TWO * s + s * z * _polynomial(z, _ATANH)
-
-
-_SQRT_HALF_BITS = np.float32(math.sqrt(0.5)).view(np.int32)
-
-
-@inner
-def _log(u):
-    """log(u) for a positive, normal u = 2^k m, with m in [sqrt(1/2), sqrt(2))."""
-    bits = np.float32(u).view(np.int32)
-    k = np.int32((bits - _SQRT_HALF_BITS) >> 23)
-    m = np.int32(bits - (k << 23)).view(np.float32)
-    k = np.float32(k)
-    return k * _LOG_2_HIGH + (k * _LOG_2_LOW + _log1p(m - ONE))
-
-
-# erf(x) = x P(x^2) / Q(x^2) for |x| <= 3.92; relative error 1.9e-8
-_ERF = (
-    np.float32(3.92),
-    _float32(1.12837915, 0.190405915, 0.0527486568, 0.00376559462, 2.84882446e-4, 2.05009471e-6),
-    _float32(1.0, 0.50207559, 0.114108889, 0.0149691724, 0.00116253047, 3.80917767e-5),
-)
-# tanh(x) = x P(x^2) / Q(x^2) for |x| <= 9.01, from where the quotient passes 1; relative error 2.1e-8
-_TANH = (
-    np.float32(9.5),
-    _float32(0.999999979, 0.133803785, 0.00349481904, 2.05963967e-5, 1.33370021e-8),
-    _float32(1.0, 0.467136939, 0.0258740577, 3.28437592e-4, 7.76934945e-7),
-)
-
-
-@inner
-def _saturating(x, fit):
-    """x P(x^2) / Q(x^2), an odd function that climbs to 1 and has come to it in float32 at the end."""
-    end, numerator, denominator = fit
-    x = _clip(x, end)
-    z = x * x
-    return _clip(x * _polynomial(z, numerator) / _polynomial(z, denominator), ONE)
-
-
-# sin(2 pi f) = f P(f^2) and cos(2 pi f) = P(f^2) for |f| <= 1/8; relative errors 3.2e-9 and 3.3e-8
-_SIN = _float32(6.2831852868, -41.3416614549, 81.5923535542, -75.3935627945)
-_COS = _float32(0.9999999674, -19.7391465977, 64.9203063516, -83.5525909039)
-
-
-@inner
-def _cos_sin(turns24):
-    """cos and sin of 2 pi v for v = turns24 / 2^24 in [0, 1): the nearest quarter turn, and the rest f."""
-    quarter = np.int32((turns24 + (1 << 21)) >> 22)
-    f = np.float32(np.int32(turns24 - (quarter << 22))) * _TO_UNIT
-    z = f * f
-    cos, sin = _polynomial(z, _COS), f * _polynomial(z, _SIN)
-    odd = quarter & 1 == 1
-    x, y = _select(odd, sin, cos), _select(odd, cos, sin)
-    return _select((quarter + 1) & 2 == 2, -x, x), _select(quarter & 2 == 2, -y, y)
-
-
 # ------------------------------------------------------------------------------------ elementwise kernels
-
-
-@inner
-def _logistic(x):
-    return ONE / (ONE + _exp(-x))
 
 
 @_elementwise
 def sigmoid(out, x):
     for i in range(out.size):
-        out[i] = _logistic(x[i])
+        out[i] = logistic(x[i])
 
 
 @_elementwise
@@ -231,7 +95,7 @@ def sigmoid_backward(out, g, y):
 @_elementwise
 def tanh(out, x):
     for i in range(out.size):
-        out[i] = _saturating(x[i], _TANH)
+        out[i] = saturating(x[i], TANH)
 
 
 @_elementwise
@@ -243,13 +107,13 @@ def tanh_backward(out, g, y):
 @_elementwise
 def softplus(out, x):
     for i in range(out.size):
-        out[i] = _above(x[i], ZERO) + _log1p(_exp(-abs(x[i])))
+        out[i] = above(x[i], ZERO) + log1p(exp(-abs(x[i])))
 
 
 @_elementwise
 def softplus_backward(out, g, x):
     for i in range(out.size):
-        out[i] = g[i] * _logistic(x[i])
+        out[i] = g[i] * logistic(x[i])
 
 
 _SILU_END = np.float32(100)  # sigmoid has come to 0 or 1
@@ -258,14 +122,14 @@ _SILU_END = np.float32(100)  # sigmoid has come to 0 or 1
 @_elementwise
 def silu(out, x):
     for i in range(out.size):
-        out[i] = _above(x[i], -_SILU_END) * _logistic(x[i])
+        out[i] = above(x[i], -_SILU_END) * logistic(x[i])
 
 
 @_elementwise
 def silu_backward(out, g, x):
     for i in range(out.size):
-        s = _logistic(x[i])
-        out[i] = g[i] * s * (ONE + _clip(x[i], _SILU_END) * (ONE - s))
+        s = logistic(x[i])
+        out[i] = g[i] * s * (ONE + clip(x[i], _SILU_END) * (ONE - s))
 
 
 _TWO_OVER_SQRT_PI = np.float32(2 / math.sqrt(math.pi))
@@ -275,14 +139,14 @@ _BELL_END = np.float32(14)  # exp(-x^2 / 2) has come to 0
 @_elementwise
 def erf(out, x):
     for i in range(out.size):
-        out[i] = _saturating(x[i], _ERF)
+        out[i] = saturating(x[i], ERF)
 
 
 @_elementwise
 def erf_backward(out, g, x):
     for i in range(out.size):
-        z = _clip(x[i], _BELL_END)
-        out[i] = g[i] * _TWO_OVER_SQRT_PI * _exp(-z * z)
+        z = clip(x[i], _BELL_END)
+        out[i] = g[i] * _TWO_OVER_SQRT_PI * exp(-z * z)
 
 
 _SQRT_HALF = np.float32(math.sqrt(0.5))
@@ -291,20 +155,20 @@ _NORMAL_PEAK = np.float32(1 / math.sqrt(2 * math.pi))
 
 @inner
 def _normal_cdf(x):
-    return HALF + HALF * _saturating(_SQRT_HALF * x, _ERF)
+    return HALF + HALF * saturating(_SQRT_HALF * x, ERF)
 
 
 @_elementwise
 def gelu(out, x):
     for i in range(out.size):
-        out[i] = _above(x[i], -_BELL_END) * _normal_cdf(x[i])
+        out[i] = above(x[i], -_BELL_END) * _normal_cdf(x[i])
 
 
 @_elementwise
 def gelu_backward(out, g, x):
     for i in range(out.size):
-        z = _clip(x[i], _BELL_END)
-        out[i] = g[i] * (_normal_cdf(x[i]) + z * _NORMAL_PEAK * _exp(-HALF * z * z))
+        z = clip(x[i], _BELL_END)
+        out[i] = g[i] * (_normal_cdf(x[i]) + z * _NORMAL_PEAK * exp(-HALF * z * z))
 
 
 _GELU_END = np.float32(20)  # sigmoid(2u) has come to 0 or 1
@@ -316,16 +180,16 @@ _GELU_SLOPE = np.float32(3 * 0.044715)
 @_elementwise
 def gelu_tanh(out, x):
     for i in range(out.size):
-        z = _clip(x[i], _GELU_END)
-        s = _logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
-        out[i] = _above(x[i], -_GELU_END) * s
+        z = clip(x[i], _GELU_END)
+        s = logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
+        out[i] = above(x[i], -_GELU_END) * s
 
 
 @_elementwise
 def gelu_tanh_backward(out, g, x):
     for i in range(out.size):
-        z = _clip(x[i], _GELU_END)
-        s = _logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
+        z = clip(x[i], _GELU_END)
+        s = logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
         slope = _GELU_SCALE * (ONE + _GELU_SLOPE * z * z)
         out[i] = g[i] * s * (ONE + z * slope * (ONE - s))
 
@@ -333,41 +197,41 @@ def gelu_tanh_backward(out, g, x):
 @_elementwise
 def relu(out, x):
     for i in range(out.size):
-        out[i] = _select(x[i] <= ZERO, ZERO, x[i])
+        out[i] = select(x[i] <= ZERO, ZERO, x[i])
 
 
 @_elementwise
 def relu_backward(out, g, y):
     for i in range(out.size):
-        out[i] = _select(y[i] > ZERO, g[i], ZERO)
+        out[i] = select(y[i] > ZERO, g[i], ZERO)
 
 
 @_elementwise
 def leaky_relu(out, x, slope):
     slope = np.float32(slope)
     for i in range(out.size):
-        out[i] = _select(x[i] > ZERO, x[i], slope * x[i])
+        out[i] = select(x[i] > ZERO, x[i], slope * x[i])
 
 
 @_elementwise
 def leaky_relu_backward(out, g, x, slope):
     slope = np.float32(slope)
     for i in range(out.size):
-        out[i] = _select(x[i] > ZERO, g[i], slope * g[i])
+        out[i] = select(x[i] > ZERO, g[i], slope * g[i])
 
 
 @_elementwise
 def elu(out, x, alpha):
     alpha = np.float32(alpha)
     for i in range(out.size):
-        out[i] = _select(x[i] > ZERO, x[i], alpha * _expm1(x[i]))
+        out[i] = select(x[i] > ZERO, x[i], alpha * expm1(x[i]))
 
 
 @_elementwise
 def elu_backward(out, g, x, alpha):
     alpha = np.float32(alpha)
     for i in range(out.size):
-        out[i] = g[i] * _select(x[i] > ZERO, ONE, alpha * _exp(x[i]))
+        out[i] = g[i] * select(x[i] > ZERO, ONE, alpha * exp(x[i]))
 
 
 # ------------------------------------------------------------------------------------------------- windows
@@ -388,9 +252,9 @@ def _window_max(out, choice, x, size, stride, padding):
                 candidate, place = x[a, stride * o + k - padding], np.uint8(k)
                 for b in range(width):
                     is_larger = candidate[b] > largest[b]
-                    chosen[b] = _select(is_larger, place, chosen[b])
+                    chosen[b] = select(is_larger, place, chosen[b])
                     is_nan = candidate[b] != candidate[b]  # it comes through
-                    largest[b] = _select(is_larger | is_nan, candidate[b], largest[b])
+                    largest[b] = select(is_larger | is_nan, candidate[b], largest[b])
 
 
 @loop
@@ -403,7 +267,7 @@ def _window_put(out, y, choice, size, stride, padding):
             for k in range(max(0, padding - stride * o), min(size, length + padding - stride * o)):
                 to, place = out[a, stride * o + k - padding], np.uint8(k)
                 for b in range(width):
-                    to[b] += _select(chosen[b] == place, values[b], ZERO)
+                    to[b] += select(chosen[b] == place, values[b], ZERO)
 
 
 @loop
@@ -416,7 +280,7 @@ def _halve(out, choice, x):
                 first, second = x[a, 2 * o, b], x[a, 2 * o + 1, b]
                 is_larger = second > first
                 choice[a, o, b] = is_larger
-                out[a, o, b] = _select(is_larger | (second != second), second, first)
+                out[a, o, b] = select(is_larger | (second != second), second, first)
 
 
 def window_max(x: Array, *, size: int, stride: int, padding: int, count: int) -> tuple[Array, Array]:
@@ -565,18 +429,15 @@ def philox(xp: ModuleType, *, key: int, counter: int, blocks: int) -> Array:
     return words
 
 
-_TO_UNIT = np.float32(2.0**-24)
-
-
 @_elementwise
 def uniform32(out, words):
     for i in range(out.size):
-        out[i] = np.float32(np.int32(words[i] >> 8)) * _TO_UNIT
+        out[i] = np.float32(np.int32(words[i] >> 8)) * TO_UNIT
 
 
 @inner
 def _open_uniform(word):
-    return np.float32(np.int32((word >> 8) | 1)) * _TO_UNIT
+    return np.float32(np.int32((word >> 8) | 1)) * TO_UNIT
 
 
 @_elementwise
@@ -590,8 +451,8 @@ def _box_muller(words, normals):
     for i in range(words.size // 2):
         # Unsigned: a signed index may count from the end, and the test for that keeps the loop from vectorising.
         even, odd = np.uint64(2 * i), np.uint64(2 * i + 1)
-        cos, sin = _cos_sin(np.int32(words[odd] >> 8))
-        radius = np.sqrt(-TWO * _log(_open_uniform(words[even])))
+        cos, sin = cos_sin(np.int32(words[odd] >> 8))
+        radius = np.sqrt(-TWO * log(_open_uniform(words[even])))
         normals[even] = radius * cos
         normals[odd] = radius * sin
 

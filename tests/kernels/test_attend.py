@@ -105,7 +105,7 @@ def test_several_blocks_of_queries(causal, monkeypatch):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_threads_share_out_examples_and_heads(count, monkeypatch):
     before = threads.get_threads()
-    monkeypatch.setattr(cpu, "_ENOUGH", 1)
+    monkeypatch.setattr(cpu, "ENOUGH", 1)
     try:
         threads.set_threads(count)
         compared(0, 3, 3, 10, 12, 5, 4, "plain", "pairs", causal=True)

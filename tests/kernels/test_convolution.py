@@ -16,7 +16,7 @@ from minigen import kernels
 from minigen.kernels import memory, threads
 from minigen.kernels.convolution import cpu, reference, winograd
 from minigen.kernels.convolution.geometry import Geometry
-from minigen.kernels.convolution.plan import LANES
+from minigen.kernels.tile import LANES
 
 HERE = {"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}
 NAMES = ("convolve", "convolve_transposed", "convolve_weight")
@@ -303,7 +303,8 @@ def test_float64_and_the_environment_choose_the_reference(monkeypatch):
 def test_processors_with_smaller_vectors(tmp_path):
     code = """
 import numpy as np
-from minigen.kernels.convolution import cpu, tile, winograd
+from minigen.kernels import tile
+from minigen.kernels.convolution import cpu, winograd
 tile._WIDE = 16
 from test_convolution import NAMES, arguments, bounds, some_work
 call = some_work()

@@ -25,21 +25,17 @@ from numba.extending import intrinsic
 
 from minigen.backend import Array
 from minigen.kernels import threads
+from minigen.kernels.approximations import ONE, ZERO, exp, select
 from minigen.kernels.attention import reference
 from minigen.kernels.compiler import inner, loop, summing
-from minigen.kernels.convolution.plan import LANES, whole_vectors
-from minigen.kernels.convolution.tile import ROWS, lanes_of, multiply
-from minigen.kernels.cpu import ONE, ZERO, _exp, _select
 from minigen.kernels.memory import workspace
-
-_ENOUGH = 2**20
-"""Products that are worth a thread: some 20 microseconds."""
+from minigen.kernels.tile import ENOUGH, LANES, ROWS, lanes_of, multiply, whole_vectors
+from minigen.kernels.vectors import dot, largest
 
 _BLOCK = 2**16
 """Floats of p, and of ds, in a block: 256 kB each."""
 
 _UNSEEN = np.float32(-np.inf)
-_UNSEEN_BITS = _UNSEEN.view(np.int32)
 
 _whole = inner(whole_vectors)
 
@@ -102,29 +98,14 @@ def _product(out, out_rows, start, start_rows, a, a_rows, a_step, b, pitch, lane
 
 
 @inner
-def _swapped(bits):
-    """Whole numbers whose order is that of the floats with these bits; and back."""
-    return np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF))
-
-
-@inner
-def _largest(row, count):
-    """The largest of whole numbers, unlike that of floats, is found a vector at a time."""
-    top = _swapped(_UNSEEN_BITS)
-    for s in range(count):
-        top = max(top, _swapped(np.float32(row[s]).view(np.int32)))
-    return np.int32(_swapped(top)).view(np.float32)
-
-
-@inner
 def _hide(row, mask, count):
     for s in range(count):
-        row[s] = _select(mask[s] != 0, row[s], _UNSEEN)
+        row[s] = select(mask[s] != 0, row[s], _UNSEEN)
 
 
 @inner
 def _exponential(x, shift):
-    return _exp(x - shift)
+    return exp(x - shift)
 
 
 @summing
@@ -141,17 +122,9 @@ def _exponentials(row, count, shift):
 def _slopes(slope, share, count, shift, mean):
     """Put p = exp(s - shift) in the place of s, and ds = p (dp - mean) in that of dp."""
     for s in range(count):
-        p = _exp(share[s] - shift)
+        p = exp(share[s] - shift)
         share[s] = p
         slope[s] = p * (slope[s] - mean)
-
-
-@summing
-def _dot(a, b, count):
-    total = ZERO
-    for e in range(count):
-        total += a[e] * b[e]
-    return total
 
 
 @inner
@@ -195,7 +168,7 @@ def _forward(
                 row, seen = scores[m * pitch : m * pitch + stop], _visible(queries, keys, causal, t + m)
                 if mask.size > 0:
                     _hide(row, mask[n % mask.shape[0], (t + m) % mask.shape[1]], seen)
-                top = _largest(row, seen)
+                top = largest(row[:seen])
                 factors[m], logarithm[n, h, t + m] = ZERO, _UNSEEN
                 if top == _UNSEEN:
                     row[:] = 0
@@ -268,7 +241,7 @@ def _backward(
                     shift = logarithm[n, h, t + m]
                     if shift == _UNSEEN:
                         seen = 0
-                    mean = _dot(g_rows[(at + m) * wide :], out_rows[m * wide :], outputs)
+                    mean = dot(g_rows[(at + m) * wide : (at + m) * wide + outputs], out_rows[m * wide :])
                     _slopes(ds, p, seen, shift, mean)
                     p[seen : stop + LANES] = 0  # six keys are summed at a time, of which the query may see a few only
                     ds[seen : stop + LANES] = 0
@@ -346,7 +319,7 @@ def attend(
         places = _places(features * pitch, keys * wide, ROWS * features, ROWS * pitch, ROWS * wide)
         _forward(out, logarithm, *given, mask, sizes, causal, np.float32(scale), *places, first, last)
 
-    threads.in_pieces(work, n * heads, -(-_ENOUGH // (queries * keys * (features + outputs))))
+    threads.in_pieces(work, n * heads, -(-ENOUGH // (queries * keys * (features + outputs))))
     return out, logarithm
 
 
@@ -395,4 +368,4 @@ def _put_gradients(
             *vectors, strides, *given, logarithm, mask, sizes, causal, np.float32(scale), block, *places, first, last
         )
 
-    threads.in_pieces(work, n * heads, -(-_ENOUGH // (2 * queries * keys * (features + outputs))))
+    threads.in_pieces(work, n * heads, -(-ENOUGH // (2 * queries * keys * (features + outputs))))

@@ -25,8 +25,10 @@ every 6 pixels, against 12 T C K operations on them. Threads share out the bands
 
 A dense kernel of 2 x 2 or 3 x 3 taps, and one that falls into such, needs fewer products than (1) has: see `winograd.py`.
 
-Two cases leave too many lanes idle. With at most `_FEW` outputs, the lanes are the input channels, and are added up in the end. In a
-depthwise convolution, where each channel has its own outputs, the lanes are the channels, on both sides of the product.
+Three cases leave too many lanes idle. With few outputs the taps are made lanes too: see `few.py`. Where that would compute too much in
+vain, as for a kernel as large as the image, and in the weight's gradient, the lanes are the input channels, and are added up in the end.
+In a depthwise convolution, where each channel has its own outputs, the lanes are the channels, on both sides of the product. And images
+of one pixel, from which a generator starts, meet each tap once: that is a product of matrices.
 """
 
 import functools
@@ -41,8 +43,11 @@ from minigen.kernels import threads
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.convolution import few, winograd
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
-from minigen.kernels.convolution.plan import LANES, Layout, Plan, plan_of, whole_vectors
-from minigen.kernels.convolution.tile import (
+from minigen.kernels.convolution.plan import Layout, Plan, plan_of
+from minigen.kernels.memory import workspace
+from minigen.kernels.tile import (
+    ENOUGH,
+    LANES,
     ROWS,
     lanes_of,
     multiply,
@@ -50,8 +55,8 @@ from minigen.kernels.convolution.tile import (
     multiply_dots,
     multiply_scaled,
     six_rows,
+    whole_vectors,
 )
-from minigen.kernels.memory import workspace
 from minigen.kernels.vectors import copy
 
 _CHUNK = 2**16
@@ -329,9 +334,6 @@ def _weight_depthwise(total, x, y, n, outputs, y_first, pixels, jumps, step, num
 _FEW = 4
 """Outputs up to which a tile of 16 lanes is slower than sums over the input channels."""
 
-_ENOUGH = 2**20
-"""Products that are worth a thread: some 20 microseconds."""
-
 
 def convolve(x: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
     if _is_depthwise(geometry, weight):
@@ -502,10 +504,10 @@ def _share_out(jobs: list[Job], n: int) -> None:
             job.work(slice(first, last), workspace("band", job.plan.band_size), 0, bands)
 
     if n == 0 or n >= threads.get_threads():
-        threads.in_pieces(on_images, n, -(-_ENOUGH // max(1, whole)))
+        threads.in_pieces(on_images, n, -(-ENOUGH // max(1, whole)))
         return
     for job in jobs:
-        worth = -(-_ENOUGH // max(1, job.products * job.plan.pixels.size))
+        worth = -(-ENOUGH // max(1, job.products * job.plan.pixels.size))
         bands = n * job.plan.layout.bands if job.plan.layout.bands > 1 else -(-n // job.plan.layout.images)
         threads.in_pieces(functools.partial(_on_bands, job, slice(0, n)), bands, worth)
 

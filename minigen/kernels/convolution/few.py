@@ -19,9 +19,8 @@ from minigen.backend import Array
 from minigen.kernels import threads
 from minigen.kernels.compiler import loop
 from minigen.kernels.convolution.geometry import Sweep
-from minigen.kernels.convolution.plan import LANES, whole_vectors
-from minigen.kernels.convolution.tile import ROWS, lanes_of, multiply, six_rows
 from minigen.kernels.memory import workspace
+from minigen.kernels.tile import ENOUGH, LANES, ROWS, lanes_of, multiply, six_rows, whole_vectors
 
 
 @loop
@@ -76,9 +75,6 @@ _FEW = LANES // 2
 _VAIN = 3
 """Operations, in vain and not, to a wanted one: as many as dot products take the time of."""
 
-_ENOUGH = 2**20
-"""Products that are worth a thread: some 20 microseconds."""
-
 
 def write(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: Sequence[Sweep]) -> None:
     """Write what sweeps yield into out, (N, rows, columns, K). source: (N, rows, columns, C); weight: (kh kw, C, K)."""
@@ -88,9 +84,8 @@ def write(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: 
     matrix = np.zeros((source.shape[3], lanes), np.float32)
     matrix[:, : len(order) * outputs] = weight[order].swapaxes(0, 1).reshape(source.shape[3], -1)
     offsets = np.array([offset for sweep in sweeps for offset in sweep.offsets]).reshape(-1, 2)
-    ends = np.array([np.multiply(sweep.step, np.subtract(sweep.extent, 1)) for sweep in sweeps]).max(
-        axis=0
-    )  # read by the last outputs
+    lasts = [np.multiply(sweep.step, np.subtract(sweep.extent, 1)) for sweep in sweeps]
+    ends = np.max(lasts, axis=0)  # where the last outputs read, offsets aside
     size = np.array(source.shape[1:3])
     before = np.maximum(0, -offsets.min(axis=0, initial=0))  # rows and columns of zeros
     rows, columns = before + np.maximum(size, ends + 1 + offsets.max(axis=0, initial=0))
@@ -112,4 +107,4 @@ def write(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: 
         space.fill(0)
         _sweep(out, source, matrix, start, space, writes, table, jumps, line, first, last)
 
-    threads.in_pieces(work, len(source), -(-_ENOUGH // max(1, len(writes) * matrix.size)))
+    threads.in_pieces(work, len(source), -(-ENOUGH // max(1, len(writes) * matrix.size)))

@@ -7,19 +7,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels.convolution.geometry import Pair, Sweep
-
-LANES = 16
-"""Numbers in a vector: what a tile reads and writes at once."""
-
-
-def whole_vectors(channels: int) -> int:
-    """Return the number of channels, padded to whole vectors.
-
-    Example:
-        >>> whole_vectors(1), whole_vectors(16), whole_vectors(17)
-        (16, 16, 32)
-    """
-    return -(-channels // LANES) * LANES
+from minigen.kernels.tile import whole_vectors
 
 
 class Layout(NamedTuple):

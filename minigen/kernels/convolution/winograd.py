@@ -42,9 +42,8 @@ from minigen.backend import Array
 from minigen.kernels import threads
 from minigen.kernels.compiler import loop
 from minigen.kernels.convolution.geometry import Pair, Sweep
-from minigen.kernels.convolution.plan import LANES
-from minigen.kernels.convolution.tile import ROWS, lanes_of, multiply, six_rows
 from minigen.kernels.memory import workspace
+from minigen.kernels.tile import ENOUGH, LANES, ROWS, lanes_of, multiply, six_rows
 
 # ------------------------------------------------------------------------------------------------------ the matrices
 
@@ -348,9 +347,6 @@ _BAND, _WEIGHT_BAND = 2**17, 2**18
 _TOTAL = 2**19
 """Floats of a thread's sum: 2 MB."""
 
-_ENOUGH = 2**20
-"""Products that are worth a thread: some 20 microseconds."""
-
 
 def _shape_of(sweep: Sweep, parts: Parts, inputs: int, outputs: int, size: Pair, out_size: Pair, band: int) -> Shape:
     places = (parts.r + 1) ** 2
@@ -371,7 +367,7 @@ def _share_out(work: Callable[[int, int], None], shape: Shape, images: int) -> N
     """Call work(first tile, last tile) for the tiles of so many images, on several threads if that pays; whole sixes of tiles to each."""
     tiles = images * shape.high * shape.wide
     products = ROWS * (shape.r + 1) ** 2 * shape.parts * shape.inputs * shape.outputs
-    threads.in_pieces(lambda a, b: work(ROWS * a, min(ROWS * b, tiles)), -(-tiles // ROWS), -(-_ENOUGH // products))
+    threads.in_pieces(lambda a, b: work(ROWS * a, min(ROWS * b, tiles)), -(-tiles // ROWS), -(-ENOUGH // products))
 
 
 def _in_rows(u: Array, weight: Array, parts: Parts, *, is_back: bool) -> None:
@@ -398,7 +394,7 @@ def write(out: Array, source: Array, weight: Array, bias: Array | None, sweeps: 
     products = sum(
         shape.high * shape.wide * (shape.r + 1) ** 2 * shape.parts * shape.inputs * shape.outputs for _, shape in jobs
     )  # for an image
-    threads.in_pieces(on_images, images, -(-_ENOUGH // max(1, products)))
+    threads.in_pieces(on_images, images, -(-ENOUGH // max(1, products)))
 
 
 def _job(

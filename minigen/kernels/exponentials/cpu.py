@@ -12,38 +12,16 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen.backend import Array
+from minigen.kernels.approximations import ONE, ZERO, exp, log
 from minigen.kernels.compiler import inner, loop, summing
-from minigen.kernels.cpu import ONE, ZERO, _exp, _log
 from minigen.kernels.exponentials import reference
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
-
-_SIGN_OFF = np.int32(0x7FFFFFFF)
-
-
-@inner
-def _ordered(bits):
-    """The bits of a float32 number as an integer of the same order, and back."""
-    return bits ^ ((bits >> np.int32(31)) & _SIGN_OFF)
-
-
-@inner
-def _maximum(row):
-    """The maximum, by integers, which vectorise: a comparison of floats would have to say what becomes of NaN. It may get lost here."""
-    bits = row.view(np.int32)
-    top = _ordered(bits[0])
-    for k in range(bits.size):
-        top = max(top, _ordered(bits[k]))
-    return np.int32(_ordered(top)).view(np.float32)
-
-
-@inner
-def _times(a, b):
-    return a * b
+from minigen.kernels.vectors import dot, largest, sum_of
 
 
 @inner
 def _exp_from(x, top):
-    return _exp(x - top)
+    return exp(x - top)
 
 
 @summing
@@ -65,27 +43,11 @@ def _sum_exp(row, top):
     return total
 
 
-@summing
-def _dot(a, b):
-    total = ZERO
-    for k in range(a.size):
-        total += _times(a[k], b[k])
-    return total
-
-
-@summing
-def _sum(row):
-    total = ZERO
-    for k in range(row.size):
-        total += row[k]
-    return total
-
-
 @loop
 def _softmax(out, x, first, last):
     for r in range(first, last):
         to, row = out[r], x[r]
-        scale = ONE / _write_exp(to, row, _maximum(row))
+        scale = ONE / _write_exp(to, row, largest(row))
         for k in range(to.size):
             to[k] *= scale
 
@@ -94,7 +56,7 @@ def _softmax(out, x, first, last):
 def _softmax_backward(out, g, y, first, last):
     for r in range(first, last):
         to, factors, row = out[r], g[r], y[r]
-        mean = _dot(factors, row)
+        mean = dot(factors, row)
         for k in range(to.size):
             to[k] = row[k] * (factors[k] - mean)
 
@@ -103,9 +65,9 @@ def _softmax_backward(out, g, y, first, last):
 def _log_softmax(out, x, first, last):
     for r in range(first, last):
         to, row = out[r], x[r]
-        top = _maximum(row)
+        top = largest(row)
         total = _sum_exp(row, top)
-        log_total = _log(total) + (total - total)  # infinite or NaN, it leaves nothing else
+        log_total = log(total) + (total - total)  # infinite or NaN, it leaves nothing else
         for k in range(to.size):
             to[k] = (row[k] - top) - log_total
 
@@ -114,15 +76,15 @@ def _log_softmax(out, x, first, last):
 def _log_softmax_backward(out, g, y, first, last):
     for r in range(first, last):
         to, factors, row = out[r], g[r], y[r]
-        total = _sum(factors)
+        total = sum_of(factors)
         for k in range(to.size):
-            to[k] = factors[k] - _exp(row[k]) * total
+            to[k] = factors[k] - exp(row[k]) * total
 
 
 @loop
 def _logsumexp(out, x, first, last):
     for r in range(first, last):
-        top = _maximum(x[r])
+        top = largest(x[r])
         top = top if abs(top) < np.inf else ZERO  # so that inf - inf does not arise
         out[r] = top + np.float32(math.log(_sum_exp(x[r], top)))
 

@@ -31,6 +31,7 @@ from minigen.kernels import threads
 from minigen.kernels.compiler import inlined, inner, loop, summing
 from minigen.kernels.normalization import reference
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
+from minigen.kernels.vectors import minus, sum_of, times
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _BLOCK = 128
@@ -151,32 +152,14 @@ def _folded(table: Array, folds: int) -> Array:
 # --------------------------------------------------------------------------------------------------- rows
 
 
-@inner
-def _times(a, b):
-    return a * b
-
-
-@inner
-def _minus(a, b):
-    return a - b
-
-
-@summing
-def _sum(row):
-    total = _ZERO
-    for k in range(row.size):
-        total += row[k]
-    return total
-
-
 @summing
 def _deviations(row, shift):
     """The sums of x - shift and of its square."""
     total = squares = _ZERO
     for k in range(row.size):
-        d = _minus(row[k], shift)
+        d = minus(row[k], shift)
         total += d
-        squares += _times(d, d)
+        squares += times(d, d)
     return total, squares
 
 
@@ -185,16 +168,16 @@ def _products(g, x, weight, shift):
     """The sums of g weight and of g weight (x - shift)."""
     total = products = _ZERO
     for k in range(g.size):
-        weighted = _times(g[k], weight[k])
+        weighted = times(g[k], weight[k])
         total += weighted
-        products += _times(weighted, _minus(x[k], shift))
+        products += times(weighted, minus(x[k], shift))
     return total, products
 
 
 @inner
 def _row_moments(row):
     """The mean and the variance of a row: each part's about the mean of what came before, merged as Chan, Golub & LeVeque (1983) do."""
-    mean, squares = np.float64(_sum(row[:_PART])) / min(_PART, row.size), 0.0
+    mean, squares = np.float64(sum_of(row[:_PART])) / min(_PART, row.size), 0.0
     for start in range(0, row.size, _PART):
         part = row[start : start + _PART]
         shift = np.float32(mean)

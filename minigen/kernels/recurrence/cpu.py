@@ -17,12 +17,11 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen.backend import Array
+from minigen.kernels.approximations import ONE, TANH, logistic, saturating
 from minigen.kernels.compiler import inner, loop
-from minigen.kernels.convolution.plan import whole_vectors
-from minigen.kernels.convolution.tile import ROWS, lanes_of, multiply, six_rows
-from minigen.kernels.cpu import _TANH, ONE, _logistic, _saturating
 from minigen.kernels.recurrence import reference
 from minigen.kernels.threads import in_pieces
+from minigen.kernels.tile import ROWS, lanes_of, multiply, six_rows, whole_vectors
 from minigen.kernels.vectors import copy
 
 _APART = 16
@@ -122,21 +121,21 @@ def _steps_of(mask: Array | None) -> Array:
 def _sigmoids(a, b):
     """a <- sigmoid(a + b)."""
     for k in range(a.size):
-        a[k] = _logistic(a[k] + b[k])
+        a[k] = logistic(a[k] + b[k])
 
 
 @inner
 def _tanhs(a, b):
     """a <- tanh(a + b)."""
     for k in range(a.size):
-        a[k] = _saturating(a[k] + b[k], _TANH)
+        a[k] = saturating(a[k] + b[k], TANH)
 
 
 @inner
 def _candidates(n, bias, r, q):
     """n <- tanh(n + bias + r q)."""
     for k in range(n.size):
-        n[k] = _saturating(n[k] + bias[k] + r[k] * q[k], _TANH)
+        n[k] = saturating(n[k] + bias[k] + r[k] * q[k], TANH)
 
 
 @inner
@@ -157,7 +156,7 @@ def _new_cell(c, f, i, g):
 def _shown(h, o, c):
     """h <- o tanh(c)."""
     for k in range(h.size):
-        h[k] = o[k] * _saturating(c[k], _TANH)
+        h[k] = o[k] * saturating(c[k], TANH)
 
 
 @inner

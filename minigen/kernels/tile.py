@@ -1,10 +1,10 @@
-# ruff: noqa: D103
 # mypy: disallow-untyped-defs=False, check-untyped-defs=False
-"""Sums of products in vector registers: the one piece of arithmetic of all convolutions, for float32 on the CPU.
+"""Sums of products in vector registers: the arithmetic of convolution, attention and recurrence in float32 on the CPU.
 
     out[m, l] = start[l] + sum over o and i of  a[row(m) + jump(o) + i a_step] b[jump'(o) + i b_step + l]                              (1)
 
-for a few *rows* m and a few *lanes* l, which lie side by side in memory. What rows and lanes are is said in `cpu.py`.
+for a few *rows* m and a few *lanes* l, which lie side by side in memory. What rows and lanes are,
+`convolution/cpu.py`, `attention/cpu.py` and `recurrence/cpu.py` say. Big products of matrices are left to BLAS.
 """
 
 import functools
@@ -15,9 +15,27 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minigen.kernels.compiler import inner
-from minigen.kernels.convolution.plan import LANES
 
 ROWS = 6
+"""Rows of a tile."""
+
+LANES = 16
+"""Numbers in a vector: what a tile reads and writes at once."""
+
+
+def whole_vectors(channels: int) -> int:
+    """Return the number of channels, padded to whole vectors.
+
+    Example:
+        >>> whole_vectors(1), whole_vectors(16), whole_vectors(17)
+        (16, 16, 32)
+    """
+    return -(-channels // LANES) * LANES
+
+
+ENOUGH = 2**20
+"""Products that are worth a thread: some 20 microseconds."""
+
 _WIDE = 64 if binding.get_host_cpu_features().get("avx512f") else 16
 """The most lanes of a tile: 6 x 64 fill the 32 registers of AVX-512, 6 x 16 the 16 of AVX2."""
 
@@ -108,10 +126,26 @@ def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bo
     return tile
 
 
-_tile16, _tile32, _tile64 = _tile(1), _tile(2), _tile(4)
-_channels16, _channels32, _channels64 = (_tile(vectors, a_lanes=True) for vectors in (1, 2, 4))
-_scaled16, _scaled32, _scaled64 = (_tile(vectors, a_lanes=True, b_lanes=False) for vectors in (1, 2, 4))
-_dots16, _dots32, _dots64 = (_tile(vectors, a_lanes=True, dots=True) for vectors in (1, 2, 4))
+def _multiplication(**settings: bool):
+    """Make a function of the number of lanes, 16, 32 or 64, and of a tile's arguments, which runs the tile of that width."""
+    narrow, middle, wide = (_tile(vectors, **settings) for vectors in (1, 2, 4))
+
+    @inner
+    def multiply(lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
+        if lanes == 64:
+            wide(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+        elif lanes == 32:
+            middle(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+        else:
+            narrow(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
+
+    return multiply
+
+
+multiply = _multiplication()
+multiply_channels = _multiplication(a_lanes=True)
+multiply_scaled = _multiplication(a_lanes=True, b_lanes=False)
+multiply_dots = _multiplication(a_lanes=True, dots=True)
 
 
 @inner
@@ -120,52 +154,6 @@ def lanes_of(left):
     if left >= 64 and _WIDE >= 64:
         return 64
     return 32 if left >= 32 and _WIDE >= 32 else LANES
-
-
-@inner
-def multiply(lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
-    if lanes == 64:
-        _tile64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _tile32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _tile16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def multiply_channels(
-    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
-):
-    if lanes == 64:
-        _channels64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _channels32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _channels16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def multiply_scaled(
-    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
-):
-    if lanes == 64:
-        _scaled64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _scaled32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _scaled16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-
-
-@inner
-def multiply_dots(
-    lanes, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms
-):
-    if lanes == 64:
-        _dots64(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    elif lanes == 32:
-        _dots32(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
-    else:
-        _dots16(out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms)
 
 
 @inner
