@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from minigen import kernels
-from minigen.kernels import cuda, reference
+from minigen.__main__ import kernel_folders
+from minigen.kernels import cpu, cuda, reference
 from minigen.kernels.convolution import cuda as convolution
 from minigen.kernels.convolution import reference as convolution_reference
+from minigen.kernels.rows import cpu as rows_cpu
 
 HERE = Path(__file__).parent
 RESOURCES = HERE.parents[1] / "benchmarks" / "cuda_resources.py"
@@ -231,6 +233,38 @@ def test_the_arrays_choose_the_kernel(monkeypatch, numba_cuda_is_there):
     assert choice(monkeypatch, np.zeros(2, "uint32"), **words) == "reference"
     assert choice(monkeypatch, CupyArray(2, "uint32"), **words) == "cuda"
     assert choice(monkeypatch, on_gpu, **words) == "reference"
+
+
+def test_indices_have_no_say_in_the_choice(monkeypatch, numba_cuda_is_there):
+    words = np.zeros(2, "uint8")
+    assert choice(monkeypatch, np.zeros(2, "float32"), words, indexed=True) == "cpu"
+    assert choice(monkeypatch, np.zeros(2), words, indexed=True) == "reference"
+    assert choice(monkeypatch, CupyArray(2), words, indexed=True, on_gpu=False) == "reference"
+    assert choice(monkeypatch, np.zeros(2, "float32"), words) == "reference"
+
+
+def test_kernels_that_take_indices_are_compiled(monkeypatch):
+    called = []
+    monkeypatch.setattr(cpu, "_window_put", lambda *arguments: called.append("window_put"))
+    monkeypatch.setattr(rows_cpu, "_put_rows", lambda *arguments: called.append("put_rows"))
+    settings = {"size": 2, "stride": 2, "padding": 0, "length": 2}
+    kernels.window_put(np.ones((1, 1, 2), "float32"), np.zeros((1, 1, 2), "uint8"), **settings)
+    kernels.put_rows(np.ones((2, 3), "float32"), np.array([0, 0]), count=1)
+    assert called == ["window_put", "put_rows"]
+
+
+@pytest.mark.parametrize("folder", kernel_folders())
+def test_every_compiled_kernel_of_a_folder_is_in_the_table(folder):
+    plain, compiled = (importlib.import_module(f"minigen.kernels.{folder}.{name}") for name in ("reference", "cpu"))
+    names = [
+        name
+        for name, function in vars(compiled).items()
+        if inspect.isfunction(function) and function.__module__ == compiled.__name__ and name[0] != "_"
+    ]
+    assert names
+    for name in names:
+        assert getattr(kernels, name).__wrapped__ is getattr(plain, name)
+        assert kernels._twin("cpu", getattr(plain, name)) is getattr(compiled, name)
 
 
 def test_philox_is_chosen_by_the_module(monkeypatch, numba_cuda_is_there):
