@@ -40,17 +40,6 @@ def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
 # ------------------------------------------------------------------------------------------------------ minigen
 
 
-class Reshape(nn.Module):
-    """Every example in another shape."""
-
-    def __init__(self, *shape: int) -> None:
-        self.shape = shape
-
-    def forward(self, x: TensorLike) -> Tensor:
-        """Reshape, (N, ...) -> (N, *shape)."""
-        return ops.reshape(x, shape=(x.shape[0], *self.shape))
-
-
 class VAE(nn.Module):
     """Kingma & Welling 2014 with convolutions."""
 
@@ -61,7 +50,7 @@ class VAE(nn.Module):
             nn.Linear(7 * 7 * 64, 2 * VAE_LATENT, rng=rng),
         )  # fmt: skip
         self.decoder = nn.Sequential(
-            nn.Linear(VAE_LATENT, 7 * 7 * 64, rng=rng), nn.ReLU(), Reshape(7, 7, 64),
+            nn.Linear(VAE_LATENT, 7 * 7 * 64, rng=rng), nn.ReLU(), nn.Reshape(7, 7, 64),
             nn.ConvTranspose2d(64, 32, **settings), nn.ReLU(), nn.ConvTranspose2d(32, 1, **settings),
         )  # fmt: skip
 
@@ -78,7 +67,7 @@ def dcgan(rng: Generator) -> GAN:
     """Radford et al. 2016, at 32 x 32."""
     up = {"kernel_size": 4, "stride": 2, "padding": 1, "bias": False, "rng": rng}
     generator = nn.Sequential(
-        Reshape(1, 1, GAN_LATENT),
+        nn.Reshape(1, 1, GAN_LATENT),
         nn.ConvTranspose2d(GAN_LATENT, 256, kernel_size=4, bias=False, rng=rng), nn.BatchNorm(256), nn.ReLU(),
         nn.ConvTranspose2d(256, 128, **up), nn.BatchNorm(128), nn.ReLU(),
         nn.ConvTranspose2d(128, 64, **up), nn.BatchNorm(64), nn.ReLU(),

@@ -15,7 +15,7 @@ from minigen.nn.conv import (
 from minigen.nn.dropout import Dropout
 from minigen.nn.embedding import Embedding, FourierFeatures, LearnedPositions, SinusoidalEmbedding
 from minigen.nn.group_norm import AdaptiveGroupNorm, GroupNorm, InstanceNorm, LayerNorm, PixelNorm
-from minigen.nn.images import AvgPool2d, Flatten, MaxPool2d, PixelShuffle, Upsample2d
+from minigen.nn.images import AvgPool2d, Flatten, MaxPool2d, PixelShuffle, Reshape, Upsample2d
 from minigen.nn.layers import (
     ELU,
     GELU,
@@ -42,7 +42,7 @@ __all__ = [
     "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Embedding", "EqualizedLearningRate", "Flatten",
     "FourierFeatures", "GradientReversal", "GroupNorm", "InstanceNorm", "KeyValueCache", "LayerNorm", "LeakyReLU",
     "LearnedPositions", "Linear", "MaskedConv2d", "MaxPool2d", "MinibatchStdDev", "Module", "MultiHeadAttention", "Parameter",
-    "PixelNorm", "PixelShuffle", "ReLU", "Reparametrized", "ResidualBlock", "SelfAttention2d", "Sequential", "SiLU", "Sigmoid",
+    "PixelNorm", "PixelShuffle", "ReLU", "Reparametrized", "Reshape", "ResidualBlock", "SelfAttention2d", "Sequential", "SiLU", "Sigmoid",
     "SinusoidalEmbedding", "Softmax", "Softplus", "SpectralNorm", "Tanh", "TransformerBlock", "Upsample2d", "WeightNorm",
     "channel_mask", "check_state", "detached", "frozen_statistics", "init", "summary", "tap_mask",
 ]  # fmt: skip

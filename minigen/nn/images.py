@@ -97,3 +97,26 @@ class Flatten(Module):
     def forward(self, x: TensorLike) -> Tensor:
         """Reshape, (N, ...) -> (N, features)."""
         return ops.reshape(x, shape=(x.shape[0], math.prod(x.shape[1:])))
+
+
+class Reshape(Module):
+    """Every example in another shape: the way back from `Flatten`.
+
+    Args:
+        *shape: that of one example.
+
+    Raises:
+        ValueError: an example has another number of values.
+
+    Example:
+        >>> import minigen as mg
+        >>> Reshape(7, 7, 3)(mg.zeros((5, 147))).shape
+        (5, 7, 7, 3)
+    """
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Reshape, (N, ...) -> (N, *shape)."""
+        return ops.reshape(x, shape=(x.shape[0], *self.shape))
