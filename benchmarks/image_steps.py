@@ -16,7 +16,7 @@ from players import Player
 import minigen as mg
 from minigen import nn, ops
 from minigen.distributions import Bernoulli, Normal, kl_divergence
-from minigen.engine import Tensor, TensorLike
+from minigen.engine import Tensor
 from minigen.models import GAN
 from minigen.models.classifier import ConvClassifier
 from minigen.random import Generator

@@ -27,7 +27,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import plots
-from minigen.data import Batches, Images, load_digits, load_mnist, split
+from minigen.data import Batches, Images, load_images
 from minigen.models import ConvClassifier
 from minigen.optim import Adam, cosine
 from minigen.random import Generator
@@ -45,7 +45,6 @@ from minigen.training import (
 
 FEATURES = 64
 LEARNING_RATE = 3e-3  # of Adam, at first; it falls to 0 along half a cosine
-SPLIT_SEED = 0  # the held-out digits are the same for every --seed
 ROWS = 100  # of the history
 SHOWN = 0  # which test image the feature maps are of
 
@@ -68,7 +67,7 @@ SETTINGS = {
 def main() -> None:
     arguments = parse_arguments()
     with plain_errors():
-        training, test = load(arguments)
+        training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, arguments)
         lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
 
@@ -107,13 +106,6 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--data-dir is the folder of MNIST's files, but --data mnist is not given")
     arguments.steps = arguments.steps or SETTINGS[arguments.data].steps
     return arguments
-
-
-def load(arguments: argparse.Namespace) -> tuple[Images, Images]:
-    """Return the images to learn from and those to test on."""
-    if arguments.data == "mnist":
-        return load_mnist("train", folder=arguments.data_dir), load_mnist("test", folder=arguments.data_dir)
-    return split(load_digits(), seed=SPLIT_SEED)
 
 
 class Lesson:

@@ -15,6 +15,7 @@ from minigen.data.densities import (
 )
 from minigen.data.geyser import Geyser, load_geyser
 from minigen.data.idx import read_idx
+from minigen.data.image_sets import IMAGE_SETS, load_images
 from minigen.data.images import Images, coloured, load_digits, split
 from minigen.data.kernel_density import (
     estimated_modes,
@@ -36,6 +37,7 @@ from minigen.data.table import read_column
 
 __all__ = [
     "BINARIZATIONS",
+    "IMAGE_SETS",
     "PLANAR_TARGETS",
     "TARGETS",
     "Batches",
@@ -62,6 +64,7 @@ __all__ = [
     "load_digits",
     "load_fashion_mnist",
     "load_geyser",
+    "load_images",
     "load_mnist",
     "moons",
     "planar_target",

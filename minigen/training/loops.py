@@ -1,17 +1,27 @@
 """The two training loops, as they stand on a lecture's slide."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from minigen.backend import device_of
 from minigen.models import GAN
 from minigen.nn import Module
 from minigen.optim import EMA, Optimizer
+from minigen.optim.schedules import Schedule
 from minigen.random import Generator
 from minigen.training.run import Run
 
 
 def fit_likelihood(
-    model: Module, batches: Iterator[Any], optimizer: Optimizer, run: Run, *, rng: Generator, average: EMA | None = None
+    model: Module,
+    batches: Iterator[Any],
+    optimizer: Optimizer,
+    run: Run,
+    *,
+    rng: Generator,
+    average: EMA | None = None,
+    anneal: Mapping[str, Schedule] | None = None,
 ) -> None:
     """Descend on a model's loss, such as its negative log-likelihood.
 
@@ -26,10 +36,19 @@ def fit_likelihood(
         run: counts the steps and records the terms.
         rng: the model's noise.
         average: is updated after every step.
+        anneal: attributes of the model that change in the course of training, by name: {"beta": linear_warmup(1.0, steps=1000)}.
+
+    Raises:
+        FloatingPointError: the loss or a term of it is not finite. On a GPU, where each look at a number waits for all that is under way,
+            it is looked at only when figures are recorded.
     """
     for step in run:
+        for name, schedule in (anneal or {}).items():
+            setattr(model, name, schedule(step))
         optimizer.zero_grad()
         loss, terms = model.loss(next(batches), rng=rng)
+        if device_of(loss.data) == "cpu" and not math.isfinite(loss.item()):
+            run.check(step, {name: term.item() for name, term in terms.items()} | {"loss": loss.item()})
         loss.backward()
         optimizer.step()
         if average:

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from minigen.backend import array_module
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
 from minigen.training.files import HasState, load_state, read_state, save_state
@@ -157,21 +158,31 @@ class Run:
         Raises:
             FloatingPointError: a figure is not finite: the training has diverged.
         """
-        self._check(step, figures)
+        self.check(step, figures)
         if self.monitor:
             monitored = self.monitor()
-            self._check(step, monitored)
+            self.check(step, monitored)
             figures = {**figures, **monitored}
         self.history.record(step, **figures)
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)
 
-    def _check(self, step: int, figures: Mapping[str, float]) -> None:
+    def check(self, step: int, figures: Mapping[str, float]) -> None:
+        """Stop a training that has diverged; its last checkpoint stays as it is.
+
+        Raises:
+            FloatingPointError: a figure is not finite: the message names it, the step, and the checkpoint.
+        """
         for name, value in figures.items():
             if not math.isfinite(value):
                 raise FloatingPointError(
                     f"{self.label}: {name} is {value} at step {step}; lower the learning rate, or find the first bad "
-                    "value with `with minigen.debug():` around the training"
+                    f"value with `with minigen.debug():` around the training{self._last_good()}"
                 )
+
+    def _last_good(self) -> str:
+        if not (self.checkpoint and self.checkpoint.is_file()):
+            return ""
+        return f". The last good state, after {self._found()['run.step']} steps, is in {self.checkpoint}"
 
     def begin(self, *, resume: bool = False, overwrite: bool = False) -> None:
         """Decide what becomes of a checkpoint that is there already: go on from it, or overwrite it, but never by mistake.
@@ -242,6 +253,16 @@ class Run:
 
     def _save(self) -> None:
         if self.checkpoint:
+            for name, part in self.parts.items():
+                for entry, value in part.state().items():
+                    if (
+                        hasattr(value, "dtype")
+                        and value.dtype.kind == "f"
+                        and not array_module(value).isfinite(value).all()
+                    ):
+                        raise FloatingPointError(
+                            f"{self.label}: {name}.{entry} is not finite after {self.step} steps, and is not saved{self._last_good()}"
+                        )
             save_state(self.checkpoint, run=self, **self.parts)
 
     def state(self) -> dict[str, Any]:
