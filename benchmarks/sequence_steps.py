@@ -1,4 +1,4 @@
-"""Training steps of models of text, each written twice: with minigen's layers, and in PyTorch.
+"""Training steps of models of text: minigen's, and the same networks in PyTorch.
 
     lstm          a language model of characters: embedding, an LSTM of 256 features, a linear map to the logits
     transformer   4 blocks of 256 features, 8 heads, normalized before each part (as GPT-2), with learned positions and the causal mask
@@ -7,15 +7,16 @@ Both predict every next character of 128, one of 65 (as many as Shakespeare's pl
 character. A step is forward, backward and Adam, in float32 on one batch. PyTorch's attention is its fused one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from players import Player
 
 import minigen as mg
-from minigen import nn, ops
+from minigen import ops
 from minigen.distributions import Categorical
-from minigen.engine import Tensor, TensorLike
+from minigen.models import LanguageModel, RecurrentLanguageModel, TransformerLanguageModel
 from minigen.random import Generator
 
 BATCH_SIZES = {"lstm": 64, "transformer": 16}
@@ -32,43 +33,19 @@ def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
 # ------------------------------------------------------------------------------------------------------ minigen
 
 
-class Recurrent(nn.Module):
-    """Graves 2013, "Generating sequences with recurrent neural networks", with one layer."""
-
-    def __init__(self, rng: Generator) -> None:
-        self.embedding = nn.Embedding(CHARACTERS, FEATURES, rng=rng)
-        self.lstm = nn.LSTM(FEATURES, FEATURES, rng=rng)
-        self.last = nn.Linear(FEATURES, CHARACTERS, rng=rng)
-
-    def forward(self, text: TensorLike) -> Tensor:
-        """Return the logits of the next characters, (N, T) -> (N, T, K)."""
-        output, _ = self.lstm(self.embedding(text))
-        return self.last(output)
-
-
-class Transformer(nn.Module):
-    """Radford et al. 2019, "Language models are unsupervised multitask learners", small."""
-
-    def __init__(self, rng: Generator) -> None:
-        self.embedding = nn.Embedding(CHARACTERS, FEATURES, rng=rng)
-        self.positions = nn.LearnedPositions(LENGTH, FEATURES, rng=rng)
-        self.blocks = [nn.TransformerBlock(FEATURES, heads=HEADS, causal=True, rng=rng) for _ in range(BLOCKS)]
-        self.norm = nn.LayerNorm(FEATURES)
-        self.last = nn.Linear(FEATURES, CHARACTERS, rng=rng)
-
-    def forward(self, text: TensorLike) -> Tensor:
-        """Return the logits of the next characters, (N, T) -> (N, T, K)."""
-        x = self.positions(self.embedding(text))
-        for block in self.blocks:
-            x = block(x)
-        return self.last(self.norm(x))
+MODELS: dict[str, Callable[[Generator], LanguageModel]] = {
+    "lstm": lambda rng: RecurrentLanguageModel(CHARACTERS, features=FEATURES, rng=rng),
+    "transformer": lambda rng: TransformerLanguageModel(
+        CHARACTERS, window=LENGTH, features=FEATURES, heads=HEADS, blocks=BLOCKS, rng=rng
+    ),
+}
 
 
 def minigen_players(name: str, device: str) -> list[Player]:
     """Return the network, and its loss on the batch."""
     text, following = (mg.tensor(array, device=device) for array in batch(name))
-    model = (Recurrent if name == "lstm" else Transformer)(Generator(0, device=device)).to(device)
-    return [Player(model, lambda: -ops.mean(Categorical(logits=model(text)).log_prob(following)))]
+    model = MODELS[name](Generator(0, device=device)).to(device)
+    return [Player(model, lambda: -ops.mean(Categorical(logits=model.logits(text)).log_prob(following)))]
 
 
 # ------------------------------------------------------------------------------------------------------ PyTorch
@@ -81,11 +58,11 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
     torch.manual_seed(0)
 
     class TorchRecurrent(net.Module):
-        """`Recurrent`."""
+        """`RecurrentLanguageModel`; the embedding has a row for the start token, too."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = net.Embedding(CHARACTERS, FEATURES)
+            self.embedding = net.Embedding(CHARACTERS + 1, FEATURES)
             self.lstm = net.LSTM(FEATURES, FEATURES, batch_first=True)
             self.last = net.Linear(FEATURES, CHARACTERS)
 
@@ -111,11 +88,11 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
             return x + self.narrow(functional.gelu(self.wide(self.second_norm(x))))
 
     class TorchTransformer(net.Module):
-        """`Transformer`."""
+        """`TransformerLanguageModel`."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = net.Embedding(CHARACTERS, FEATURES)
+            self.embedding = net.Embedding(CHARACTERS + 1, FEATURES)
             self.positions = net.Embedding(LENGTH, FEATURES)
             self.blocks = net.Sequential(*(Block() for _ in range(BLOCKS)))
             self.norm = net.LayerNorm(FEATURES)

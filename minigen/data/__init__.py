@@ -34,6 +34,7 @@ from minigen.data.planar_curves import (
     spirals,
 )
 from minigen.data.table import read_column
+from minigen.data.text import Text, TextStreams, load_shakespeare, read_text, text_windows
 
 __all__ = [
     "BINARIZATIONS",
@@ -53,6 +54,8 @@ __all__ = [
     "Pinwheel",
     "PlanarDensity",
     "PlanarMixture",
+    "Text",
+    "TextStreams",
     "Uniform",
     "binarize",
     "coloured",
@@ -66,14 +69,17 @@ __all__ = [
     "load_geyser",
     "load_images",
     "load_mnist",
+    "load_shakespeare",
     "moons",
     "planar_target",
     "read_column",
     "read_idx",
+    "read_text",
     "ring",
     "sheather_jones_bandwidth",
     "silverman_bandwidth",
     "spirals",
     "split",
     "target",
+    "text_windows",
 ]

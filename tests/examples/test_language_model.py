@@ -1,0 +1,192 @@
+"""The example of language models: what it writes, of any alphabet; runs that are broken off, resumed, evaluated again."""
+
+import re
+import runpy
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+from minigen.models import LanguageModel, TruncatedBackpropagation
+from minigen.models.language_model import RecurrentStepper
+from minigen.training import read_state
+
+from .running import FOLDER, figures_in, run_alone, run_here, without_time
+
+
+@pytest.fixture
+def gene(tmp_path):
+    """A text of four letters in which each depends on the one before."""
+    rng, letters = np.random.default_rng(0), ["A"]
+    for _ in range(299):
+        letters.append(rng.choice(list("ACGT"), p=np.roll([0.7, 0.1, 0.1, 0.1], "ACGT".index(letters[-1]) + 1)))
+    path = tmp_path / "gene.txt"
+    path.write_text("".join(letters))
+    return str(path)
+
+
+def run(monkeypatch, out, gene, *options):
+    short = ["--text", gene, "--steps", "6", "--length", "12", "--no-plots"]
+    return run_here(monkeypatch, "language_model", out, *short, *options)
+
+
+def refused(monkeypatch, out, *options):
+    """Run it where it is to end before its time; return its last words."""
+    monkeypatch.setattr(sys, "argv", ["language_model.py", *options, "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FOLDER / "language_model.py"), run_name="__main__")
+    return ended.value.code
+
+
+def samples_in(out):
+    """The texts in samples.txt by what stands above them."""
+    parts = re.split(r"----- (.*)\n", (out / "samples.txt").read_text())[1:]
+    return [(head, text.rstrip("\n")) for head, text in zip(parts[::2], parts[1::2], strict=True)]
+
+
+# ------------------------------------------------------------------------------------------------------------- what it leaves
+
+
+def test_a_gene_is_learned_like_any_text(gene, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    figures = run_here(monkeypatch, "language_model", out, "--text", gene, "--steps", "12", "--length", "12")
+    assert figures["vocabulary"] == "ACGT"
+    assert (figures["training_characters"], figures["test_characters"]) == (270, 30)
+    assert figures["perplexity"] == pytest.approx(2 ** figures["bits_per_character"])
+    assert figures["baselines"]["unigrams"]["bits_per_character"] > 1.9  # every letter is as frequent as the others
+    assert figures["baselines"]["bigrams"]["bits_per_character"] < 1.8
+    found = samples_in(out)
+    assert [head for head, _ in found] == [f"temperature {t}" for t in ("0.5", "0.8", "1", "1.3")]
+    assert all(re.fullmatch("[ACGT]{12}", text) for _, text in found)
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "checkpoint.safetensors",
+        "metrics.json",
+        "samples.txt",
+        "surprise.png",
+        "temperatures.png",
+        "training.png",
+    }
+
+
+@pytest.mark.parametrize("model", ["gru", "rnn", "transformer"])
+def test_every_model_runs(model, gene, tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path / "out", gene, "--model", model)
+    assert 1 < figures["bits_per_character"] < 4
+    (_, bold), *_ = samples_in(tmp_path / "out")
+    assert re.fullmatch("[ACGT]{12}", bold)
+
+
+def test_the_plays_are_read_where_no_text_is_given(tmp_path, monkeypatch):
+    figures = run_here(monkeypatch, "language_model", tmp_path, "--steps", "1", "--length", "3", "--no-plots")
+    assert figures["training_characters"] + figures["test_characters"] == 99_843
+    assert figures["baselines"]["trigrams"]["bits_per_character"] == pytest.approx(2.68, abs=0.01)
+
+
+# -------------------------------------------------------------------------------------------- broken off, resumed, evaluated
+
+
+@pytest.mark.parametrize("options", [["--scheduled-sampling"], ["--model", "transformer"]])
+def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(options, gene, tmp_path, monkeypatch):
+    expected = run(monkeypatch, tmp_path / "unbroken", gene, *options)
+    broken, calls = tmp_path / "broken", []
+    owner = LanguageModel if "transformer" in options else TruncatedBackpropagation
+    loss = owner.loss
+
+    def loss_with_ctrl_c(self, batch, **keywords):
+        calls.append(batch)
+        if len(calls) == 4:  # amid the streams' second pass
+            signal.raise_signal(signal.SIGINT)
+        return loss(self, batch, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "loss", loss_with_ctrl_c)
+        words = refused(patch, broken, "--text", gene, "--steps", "6", "--length", "12", "--no-plots", *options)
+    assert re.search(r"stopped after 4 of 6 steps; .*; the same command with --resume goes on from there", words)
+    assert without_time(run(monkeypatch, broken, gene, "--resume", *options)) == without_time(expected)
+    one, other = (read_state(tmp_path / name / "checkpoint.safetensors") for name in ("unbroken", "broken"))
+    assert one.keys() == other.keys()
+    for name in one.keys() - {"run.seconds"}:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    assert samples_in(broken) == samples_in(tmp_path / "unbroken")
+
+
+def test_a_finished_run_is_evaluated_and_sampled_from_again(gene, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    expected = run(monkeypatch, out, gene, "--seed", "3")
+    (out / "metrics.json").unlink()
+    monkeypatch.setattr(sys, "argv", ["language_model.py", "--evaluate", str(out), "--no-plots", "--length", "12"])
+    runpy.run_path(str(FOLDER / "language_model.py"), run_name="__main__")
+    assert without_time(figures_in(out)) == without_time(expected)
+
+    before = (out / "metrics.json").read_bytes()
+    run(monkeypatch, out, gene, "--sample", "3", "--prompt", "GATT", "--temperature", "0.7", "--top-k", "2")
+    samples = samples_in(out)
+    assert [head for head, _ in samples] == ["temperature 0.7, among the 2 likeliest characters"] * 3
+    assert all(re.fullmatch("GATT[ACGT]{12}", text) for _, text in samples)
+    assert len({text for _, text in samples}) > 1
+    assert (out / "metrics.json").read_bytes() == before
+    assert capsys.readouterr().out.endswith(f"written to {out}/: samples.txt\n")
+
+
+def test_sampling_can_be_broken_off_and_what_is_drawn_stays(gene, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run(monkeypatch, out, gene)
+    expected = samples_in(out)[0][1]
+    parameters, steps = RecurrentStepper.parameters, []
+
+    def parameters_with_ctrl_c(self, x, i):
+        steps.append(i)
+        if len(steps) == 8:
+            raise KeyboardInterrupt
+        return parameters(self, x, i)
+
+    monkeypatch.setattr(RecurrentStepper, "parameters", parameters_with_ctrl_c)
+    run(monkeypatch, out, gene, "--sample", "1")
+    assert samples_in(out) == [("temperature 0.5", expected[:7])]
+
+
+# ------------------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--prompt", "GAUT"], r"error: Text.encode: 'U' is not in the vocabulary of gene.txt; the first is 'U', at place 2"),
+        (["--prompt", ""], "error: --prompt is empty"),
+        (["--text", "none.txt"], "error: read_text: there is no file none.txt"),
+    ],
+)  # fmt: skip
+def test_mistakes_end_with_a_sentence(options, words, gene, tmp_path, monkeypatch):
+    assert re.match(words, refused(monkeypatch, tmp_path / "out", "--text", gene, *options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_texts_that_are_empty_or_too_short_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "text.txt"
+    for content, words in (("", "text.txt is empty"), ("GATTACA" * 5, "need a text .* of at least 64")):
+        path.write_text(content)
+        assert re.search(words, refused(monkeypatch, tmp_path / "out", "--text", str(path)))
+
+
+def test_a_transformer_has_no_scheduled_sampling(tmp_path, monkeypatch, capsys):
+    assert refused(monkeypatch, tmp_path / "out", "--model", "transformer", "--scheduled-sampling") == 2
+    assert "--scheduled-sampling is for recurrent networks" in capsys.readouterr().err
+
+
+def test_another_text_is_another_run(gene, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run(monkeypatch, out, gene)
+    with open(gene, "a") as file:
+        file.write("GATTACA")
+    assert "text_sha256" in refused(monkeypatch, out, "--text", gene, "--steps", "6")
+
+
+# ------------------------------------------------------------------------------------------------------------- how well it reads
+
+
+@pytest.mark.slow
+def test_the_default_network_knows_more_than_trigrams(tmp_path):
+    _, figures = run_alone("language_model", tmp_path, "--no-plots")
+    assert figures["bits_per_character"] < figures["baselines"]["trigrams"]["bits_per_character"] - 0.1
