@@ -1,12 +1,14 @@
-"""Layers: the affine map, the activations as modules, and the composition of modules."""
+"""Layers: the affine map, whole and masked, the activations as modules, and the composition of modules."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import minigen.ops as ops
+from minigen.backend import Array, to_device
 from minigen.engine import Tensor, TensorLike
-from minigen.nn.module import Module, Parameter
+from minigen.nn.module import Buffer, Module, Parameter
 from minigen.random import Generator
 
 
@@ -52,6 +54,69 @@ class Linear(Module):
     def forward(self, x: TensorLike) -> Tensor:
         """Return x W + b, (..., in) -> (..., out)."""
         return ops.linear(x, self.weight, self.bias)
+
+
+class MaskedLinear(Module):
+    """The affine map y = x (W * M) + b along the last axis, in which the mask M says which output sees which input.
+
+    The mask multiplies the weight inside the graph: an entry that it hides has no effect and gets no gradient. By default W and b are
+    uniform in +-1/sqrt(fan_in), fan_in being the inputs that an output sees.
+
+    Args:
+        mask: M, (in, out), of bool, on any device.
+        rng: draws the initial weights, which are put on its device.
+        bias: whether there is a b.
+        initialize: maps (shape, rng) to the initial W.
+
+    Attributes:
+        weight: (in, out).
+        bias: (out,), or None.
+        mask: a buffer of the weight's shape, 0 where the weight is hidden.
+
+    Raises:
+        ValueError: the mask is no matrix of bool.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = MaskedLinear(np.tri(3, dtype=bool).T, rng=Generator(0))
+        >>> x = np.zeros((1, 3), "float32")
+        >>> before = layer(x).data
+        >>> x[0, 1] = 1.0
+        >>> (layer(x).data != before)[0]  # which outputs have seen the middle one
+        array([False,  True,  True])
+    """
+
+    def __init__(
+        self,
+        mask: Array,
+        *,
+        rng: Generator,
+        bias: bool = True,
+        initialize: Callable[[tuple[int, ...], Generator], Any] | None = None,
+    ) -> None:
+        _check_mask(mask, mask.shape)
+        self.mask = Buffer(to_device(mask.astype("float32"), rng.device))
+        bound = 1 / ops.sqrt(ops.maximum(ops.sum(self.mask.data, axis=0), 1.0))  # (out,)
+        shape = mask.shape
+        self.weight = Parameter(initialize(shape, rng) if initialize else bound * rng.uniform(shape, low=-1, high=1))
+        self.bias = Parameter(bound * rng.uniform(shape[1], low=-1, high=1)) if bias else None
+
+    def with_mask(self, mask: Array) -> "MaskedLinear":
+        """Return a layer that shares this one's parameters and has another mask."""
+        _check_mask(mask, self.mask.shape)
+        other = copy.copy(self)
+        other.mask = Buffer(to_device(mask.astype("float32"), self.mask.device))
+        return other
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """Return x (W * M) + b, (..., in) -> (..., out)."""
+        return ops.linear(x, self.weight * self.mask, self.bias)
+
+
+def _check_mask(mask: Array, shape: tuple[int, ...]) -> None:
+    if mask.ndim != 2 or mask.dtype != bool or mask.shape != shape:
+        expected = shape if len(shape) == 2 else "(in, out)"
+        raise ValueError(f"MaskedLinear: mask is {mask.dtype} of shape {mask.shape}, expected bool, {expected}")
 
 
 class Sequential(Module):

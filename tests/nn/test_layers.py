@@ -90,6 +90,67 @@ def test_linear_refuses_inputs_of_other_width():
         nn.Linear(3, 4, rng=Generator(0))(np.zeros((5, 2), np.float32))
 
 
+# ------------------------------------------------------------------------------------------------------- MaskedLinear
+
+
+@given(seed=st.integers(0, 99), features=st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_a_masked_linear_layer_is_a_linear_one_with_zeros(seed, features, device):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(features) < 0.5
+    layer = nn.MaskedLinear(mask, rng=Generator(seed, device=device))
+    x = rng.normal(size=(3, features[0])).astype(np.float32)
+    expected = x @ np.where(mask, on_host(layer.weight), 0) + on_host(layer.bias)
+    np.testing.assert_allclose(on_host(layer(to_device(x, device))), expected, rtol=0, atol=1e-5)
+
+
+def test_a_masked_weight_gets_no_gradient_and_the_others_theirs(device):
+    mask = np.array([[True, False], [True, True], [False, False]])
+    layer = nn.MaskedLinear(mask, rng=Generator(0, device=device))
+    layer(to_device(np.array([[2, 3, 5]], np.float32), device)).sum().backward()
+    np.testing.assert_array_equal(on_host(layer.weight.grad), [[2, 0], [3, 3], [0, 0]])
+    np.testing.assert_array_equal(on_host(layer.bias.grad), [1, 1])
+
+
+def test_masked_linear_gradients():
+    mask = RNG.random((3, 2)) < 0.6
+    layer = nn.MaskedLinear(mask, rng=Generator(0))
+
+    def through(x, weight, bias):
+        layer.weight, layer.bias = weight, bias
+        return layer(x)
+
+    gradcheck(through, [RNG.normal(size=(2, 3)), RNG.normal(size=(3, 2)), RNG.normal(size=2)])
+
+
+def test_a_masked_linear_layer_starts_by_what_each_output_sees():
+    mask = np.zeros((400, 500), bool)
+    mask[:, 0], mask[:4, 1:] = True, True
+    layer = nn.MaskedLinear(mask, rng=Generator(0))
+    assert np.abs(layer.weight.data[:, 0]).max() <= 1 / 20
+    for array in (layer.weight.data[:4, 1:], layer.bias.data[1:]):
+        assert array.dtype == np.float32
+        assert 0.45 < np.abs(array).max() <= 1 / 2
+
+
+def test_layers_with_other_masks_share_the_parameters():
+    layer = nn.MaskedLinear(np.ones((2, 2), bool), rng=Generator(0))
+    other = layer.with_mask(np.eye(2, dtype=bool))
+    both = nn.Sequential(layer, other)
+    assert list(both.named_parameters()) == ["layers.0.weight", "layers.0.bias"]
+    assert list(both.named_buffers()) == ["layers.0.mask", "layers.1.mask"]
+    x = np.array([[1, 2]], np.float32)
+    np.testing.assert_array_equal(other(x).data, x * layer.weight.data.diagonal() + layer.bias.data)
+    np.testing.assert_allclose(layer(x).data, x @ layer.weight.data + layer.bias.data, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones((2, 3))])
+def test_a_mask_is_a_matrix_of_bool(mask):
+    with pytest.raises(ValueError, match=r"MaskedLinear: mask is .*expected bool"):
+        nn.MaskedLinear(mask, rng=Generator(0))
+    with pytest.raises(ValueError, match=r"expected bool, \(3, 2\)"):
+        nn.MaskedLinear(np.ones((3, 2), bool), rng=Generator(0)).with_mask(np.ones((2, 3), bool))
+
+
 # -------------------------------------------------------------------------------------------------------- activations
 
 ACTIVATIONS = [
@@ -121,7 +182,7 @@ def test_an_activation_is_its_operation(layer, op, device):
 
 
 def test_every_activation_is_covered():
-    covered = {type(layer) for layer, _ in ACTIVATIONS} | {nn.Linear, nn.Sequential}
+    covered = {type(layer) for layer, _ in ACTIVATIONS} | {nn.Linear, nn.MaskedLinear, nn.Sequential}
     layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)}
     assert {kind for kind in layers if kind.__module__ == nn.Linear.__module__} == covered
 

@@ -1,0 +1,1 @@
+"""The neural autoregressive distribution estimator: the walk over its sites, forward and backward."""

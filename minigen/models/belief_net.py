@@ -1,0 +1,73 @@
+"""The fully visible sigmoid belief net (Neal 1992, "Connectionist learning of belief networks"; Frey, Hinton & Dayan 1996, "Does the
+wake-sleep algorithm produce good density estimators?").
+
+Each bit is a logistic regression on the bits before it; with s the sigmoid,
+
+    p(x) = prod_i p(x_i | x_1, ..., x_i-1),      p(x_i = 1 | x_1, ..., x_i-1) = s(b_i + sum_{j < i} W_ji x_j)
+
+so all logits are one product with a strictly triangular matrix. -log p(x) is convex in W and b: whatever the start, training leads to the
+same place, and weights begin at 0. What the bits of an image say about each other only in threes or more stays out of reach.
+
+A sample takes the products of one pass: the logits of all sites are kept, and each new x_j adds its row W_j to those behind it.
+"""
+
+import numpy as np
+
+import minigen.ops as ops
+from minigen import nn
+from minigen.backend import Array, array_module
+from minigen.engine import Tensor, TensorLike
+from minigen.models.autoregressive import Autoregressive
+from minigen.models.conditionals import BernoulliConditional
+
+
+class BeliefNet(Autoregressive):
+    """A fully visible sigmoid belief net of D bits, in the order of memory.
+
+    Args:
+        size: the shape of an example, such as (H, W, C), of D bits.
+
+    Attributes:
+        weight: W, (D, D), of which the part above the diagonal counts; zeros at first.
+        bias: b, (D,); zeros at first.
+        before: a buffer, (D, D): 1 where j < i.
+
+    Example:
+        >>> from minigen.random import Generator
+        >>> net = BeliefNet((8, 8, 1))
+        >>> net.log_prob(np.ones((2, 8, 8, 1), "float32")).detach().numpy().round(2)  # 64 fair coins
+        array([-44.36, -44.36], dtype=float32)
+        >>> net.sample(3, rng=Generator(1)).shape
+        (3, 8, 8, 1)
+    """
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        self.size, self.conditional = size, BernoulliConditional()
+        self.weight = nn.Parameter(np.zeros((self.sites, self.sites), np.float32))
+        self.bias = nn.Parameter(np.zeros(self.sites, np.float32))
+        self.before = nn.Buffer(1 - np.tri(self.sites, dtype=np.float32))
+
+    def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
+        """Return the logits of all sites; see `Autoregressive.predict`. There is no condition."""
+        self.check_unconditional(condition)
+        bits = ops.reshape(x, shape=(len(x), self.sites))
+        return ops.reshape(ops.linear(bits, self.weight * self.before, self.bias), shape=(len(x), *self.size, 1))
+
+    def stepper(self, n: int, condition: TensorLike | None = None) -> "BeliefNetStepper":
+        """See `Autoregressive.stepper`."""
+        return BeliefNetStepper(self, n)
+
+
+class BeliefNetStepper:
+    """Keeps the logits of all sites, as far as the sites known contribute."""
+
+    def __init__(self, net: BeliefNet, n: int) -> None:
+        self.weight = net.weight.data
+        bias = net.bias.data
+        self.logits = array_module(bias).tile(bias, (n, 1))  # (N, D)
+
+    def parameters(self, x: Array, i: int) -> Array:
+        """See `Stepper`."""
+        if i > 0:
+            self.logits[:, i:] += x[:, i - 1 : i] * self.weight[i - 1, i:]
+        return self.logits[:, i : i + 1]
