@@ -54,7 +54,7 @@ def _through_projection(slopes: Array, x: Array, weight: Array) -> tuple[Array, 
     return to_x, matrix_product(_rows(x), slopes, transpose_a=True), sum_to(slopes, shape=slopes.shape[1:])
 
 
-def _recorded_gradients(
+def recorded_gradients(
     steps: Callable[..., Tensor], arguments: Sequence[TensorLike | None], g: TensorLike, **keywords: Any
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients of a function for the Tensors among its arguments, themselves recorded.
@@ -106,7 +106,7 @@ def _rnn_sequence_vjp(
 ) -> tuple[Any, ...]:  # fmt: skip
     arguments = (x, weight_x, weight_h, bias, hidden, mask)
     if isinstance(out, Tensor):
-        return _recorded_gradients(rnn_steps, arguments, g, reverse=reverse)
+        return recorded_gradients(rnn_steps, arguments, g, reverse=reverse)
     slopes, to_hidden = kernels.rnn_backward(g, out, weight_h, _as_factors(mask, x), reverse=reverse)
     rows = _rows(slopes)
     to_x, to_weight_x, to_bias = _through_projection(rows, x, weight_x)
@@ -151,7 +151,7 @@ def _gru_sequence_vjp(
 ) -> tuple[Any, ...]:  # fmt: skip
     arguments = (x, weight_x, weight_h, bias, bias_n, hidden, mask)
     if isinstance(out, Tensor):
-        return _recorded_gradients(gru_steps, arguments, g, reverse=reverse)
+        return recorded_gradients(gru_steps, arguments, g, reverse=reverse)
     slopes, slopes_q, to_hidden = kernels.gru_backward(
         g, out, gates, products, weight_h, hidden, _as_factors(mask, x), reverse=reverse
     )
@@ -198,7 +198,7 @@ def _lstm_sequence_vjp(
 ) -> tuple[Any, ...]:  # fmt: skip
     arguments = (x, weight_x, weight_h, bias, hidden, cell, mask)
     if isinstance(out, Tensor):
-        return _recorded_gradients(lstm_steps, arguments, g, reverse=reverse)
+        return recorded_gradients(lstm_steps, arguments, g, reverse=reverse)
     slopes, to_hidden, to_cell = kernels.lstm_backward(
         g, gates, cells, weight_h, cell, _as_factors(mask, x), reverse=reverse
     )

@@ -17,9 +17,21 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels.approximations import ONE, TANH, logistic, saturating
+from minigen.kernels.approximations import ONE
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.recurrence import reference
+from minigen.kernels.recurrence.gates import (
+    add,
+    between,
+    candidates,
+    new_cell,
+    scale,
+    shown,
+    sigmoids,
+    tanhs,
+    through_sigmoid,
+    through_tanh,
+)
 from minigen.kernels.threads import in_pieces
 from minigen.kernels.tile import ROWS, lanes_of, multiply, six_rows, whole_vectors
 from minigen.kernels.vectors import copy
@@ -114,77 +126,6 @@ def _steps_of(mask: Array | None) -> Array:
     return np.empty((0, 0), np.float32) if mask is None else np.ascontiguousarray(mask)
 
 
-# ---------------------------------------------------------------------------------------- loops over the features of a row
-
-
-@inner
-def _sigmoids(a, b):
-    """a <- sigmoid(a + b)."""
-    for k in range(a.size):
-        a[k] = logistic(a[k] + b[k])
-
-
-@inner
-def _tanhs(a, b):
-    """a <- tanh(a + b)."""
-    for k in range(a.size):
-        a[k] = saturating(a[k] + b[k], TANH)
-
-
-@inner
-def _candidates(n, bias, r, q):
-    """n <- tanh(n + bias + r q)."""
-    for k in range(n.size):
-        n[k] = saturating(n[k] + bias[k] + r[k] * q[k], TANH)
-
-
-@inner
-def _between(h, z, n):
-    """h <- (1 - z) n + z h."""
-    for k in range(h.size):
-        h[k] = n[k] + z[k] * (h[k] - n[k])
-
-
-@inner
-def _new_cell(c, f, i, g):
-    """c <- f c + i g."""
-    for k in range(c.size):
-        c[k] = f[k] * c[k] + i[k] * g[k]
-
-
-@inner
-def _shown(h, o, c):
-    """h <- o tanh(c)."""
-    for k in range(h.size):
-        h[k] = o[k] * saturating(c[k], TANH)
-
-
-@inner
-def _add(total, g):
-    for k in range(total.size):
-        total[k] += g[k]
-
-
-@inner
-def _scale(g, factor):
-    for k in range(g.size):
-        g[k] *= factor[k]
-
-
-@inner
-def _through_sigmoid(out, g, factor, y):
-    """out <- g factor y (1 - y)."""
-    for k in range(out.size):
-        out[k] = g[k] * factor[k] * y[k] * (ONE - y[k])
-
-
-@inner
-def _through_tanh(out, g, factor, y):
-    """out <- g factor (1 - y^2)."""
-    for k in range(out.size):
-        out[k] = g[k] * factor[k] * (ONE - y[k]) * (ONE + y[k])
-
-
 # ---------------------------------------------------------------------------------------------------------------- RNN
 
 
@@ -202,7 +143,7 @@ def _rnn_forward(states, blocks, pitch, bias, hidden, mask, reverse):
             new = h[m, :features]
             if mask.size == 0 or mask[m, t] > 0:
                 copy(new, states[m, t])
-                _tanhs(new, total[m])
+                tanhs(new, total[m])
             copy(states[m, t], new)
 
 
@@ -230,9 +171,9 @@ def _rnn_backward(out, first, g, states, blocks, pitch, mask, reverse):
         t = step if reverse else steps - 1 - step
         for m in range(rows):
             back, slope = carried[m, :features], slopes[m, :features]
-            _add(back, g[m, t])
+            add(back, g[m, t])
             if mask.size == 0 or mask[m, t] > 0:
-                _through_tanh(slope, back, ones, states[m, t])
+                through_tanh(slope, back, ones, states[m, t])
                 back[:] = 0
             else:
                 slope[:] = 0
@@ -276,9 +217,9 @@ def _gru_forward(states, gates, products, blocks, pitch, start, bias, hidden, ma
                 gate, q = gates[m, t], products[m, t]
                 copy(q, total[m, 2 * features : 3 * features])
                 both, n = gate[: 2 * features], gate[2 * features :]
-                _sigmoids(both, total[m])
-                _candidates(n, bias, both, q)
-                _between(new, both[features:], n)
+                sigmoids(both, total[m])
+                candidates(n, bias, both, q)
+                between(new, both[features:], n)
             copy(states[m, t], new)
 
 
@@ -312,7 +253,7 @@ def _gru_backward(out, out_q, first, g, states, gates, products, blocks, pitch, 
         before = t + 1 if reverse else t - 1
         for m in range(rows):
             back, slope = carried[m, :features], slopes[m, : 3 * features]
-            _add(back, g[m, t])
+            add(back, g[m, t])
             if mask.size > 0 and not mask[m, t] > 0:
                 slope[:] = 0
                 out[m, t] = 0
@@ -326,13 +267,13 @@ def _gru_backward(out, out_q, first, g, states, gates, products, blocks, pitch, 
                 difference[k] = old[k] - n[k]
             for k in range(features):
                 rest[k] = ONE - z[k]
-            _through_sigmoid(to_z, back, difference, z)
-            _through_tanh(to_n, back, rest, n)
-            _through_sigmoid(to_r, to_n, q, r)
+            through_sigmoid(to_z, back, difference, z)
+            through_tanh(to_n, back, rest, n)
+            through_sigmoid(to_r, to_n, q, r)
             copy(out[m, t], slope)
-            _scale(to_n, r)
+            scale(to_n, r)
             copy(out_q[m, t], to_n)
-            _scale(back, z)
+            scale(back, z)
         _multiply(carried, carried, carried.shape[1], slopes, 3 * features, blocks, pitch, tables)
     first[:] = carried[:, :features]
 
@@ -376,11 +317,11 @@ def _lstm_forward(states, gates, cells, blocks, pitch, bias, hidden, cell, mask,
             if mask.size == 0 or mask[m, t] > 0:
                 gate, sums = gates[m, t], total[m]
                 both, g, o = gate[: 2 * features], gate[2 * features : 3 * features], gate[3 * features :]
-                _sigmoids(both, sums)
-                _tanhs(g, sums[2 * features :])
-                _sigmoids(o, sums[3 * features :])
-                _new_cell(c[m], both[features:], both, g)
-                _shown(new, o, c[m])
+                sigmoids(both, sums)
+                tanhs(g, sums[2 * features :])
+                sigmoids(o, sums[3 * features :])
+                new_cell(c[m], both[features:], both, g)
+                shown(new, o, c[m])
             copy(states[m, t], new)
             copy(cells[m, t], c[m])
     states[:, steps] = c
@@ -417,7 +358,7 @@ def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell,
         before = t + 1 if reverse else t - 1
         for m in range(rows):
             back, back_cell, slope = carried[m, :features], back_cells[m], slopes[m, : 4 * features]
-            _add(back, g[m, t])
+            add(back, g[m, t])
             if mask.size > 0 and not mask[m, t] > 0:
                 slope[:] = 0
                 out[m, t] = 0
@@ -426,14 +367,14 @@ def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell,
             gate = gates[m, t]
             i, f = gate[:features], gate[features : 2 * features]
             candidate, o = gate[2 * features : 3 * features], gate[3 * features :]
-            _shown(bounded, ones, cells[m, t])
-            _through_sigmoid(slope[3 * features :], back, bounded, o)
+            shown(bounded, ones, cells[m, t])
+            through_sigmoid(slope[3 * features :], back, bounded, o)
             for k in range(features):
                 back_cell[k] += back[k] * o[k] * (ONE - bounded[k]) * (ONE + bounded[k])
-            _through_sigmoid(slope[:features], back_cell, candidate, i)
-            _through_sigmoid(slope[features : 2 * features], back_cell, old, f)
-            _through_tanh(slope[2 * features : 3 * features], back_cell, i, candidate)
-            _scale(back_cell, f)
+            through_sigmoid(slope[:features], back_cell, candidate, i)
+            through_sigmoid(slope[features : 2 * features], back_cell, old, f)
+            through_tanh(slope[2 * features : 3 * features], back_cell, i, candidate)
+            scale(back_cell, f)
             copy(out[m, t], slope)
             back[:] = 0
         _multiply(carried, carried, carried.shape[1], slopes, 4 * features, blocks, pitch, tables)

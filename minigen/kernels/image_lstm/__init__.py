@@ -1,0 +1,1 @@
+"""LSTMs over images: the walk from line to line, forward and backward."""
