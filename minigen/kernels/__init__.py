@@ -24,8 +24,12 @@ from minigen.kernels import reference, threads
 from minigen.kernels.attention import reference as attention
 from minigen.kernels.convolution import reference as convolution
 from minigen.kernels.exponentials import reference as exponentials
+from minigen.kernels.image_lstm import reference as image_lstm
 from minigen.kernels.memory import release_workspaces as release_workspaces
+from minigen.kernels.nade import reference as nade
 from minigen.kernels.normalization import reference as normalization
+from minigen.kernels.raster import reference as raster
+from minigen.kernels.raster.network import Network
 from minigen.kernels.recurrence import reference as recurrence
 from minigen.kernels.rows import reference as rows
 
@@ -150,6 +154,14 @@ gru_backward = _choose(recurrence.gru_backward, on_gpu=False)
 lstm_forward = _choose(recurrence.lstm_forward, on_gpu=False)
 lstm_backward = _choose(recurrence.lstm_backward, on_gpu=False)
 
+# LSTMs over images
+image_lstm_forward = _choose(image_lstm.image_lstm_forward, on_gpu=False)
+image_lstm_backward = _choose(image_lstm.image_lstm_backward, on_gpu=False)
+
+# neural autoregressive distribution estimator
+nade_forward = _choose(nade.nade_forward, on_gpu=False)
+nade_backward = _choose(nade.nade_backward, on_gpu=False)
+
 # windows
 window_max = _choose(reference.window_max, on_gpu=False)
 window_put = _choose(reference.window_put, on_gpu=False, indexed=True)
@@ -179,6 +191,13 @@ def philox(xp: ModuleType, *, key: int, counter: int, blocks: int) -> Array:  # 
     else:
         chosen = _twin("cuda", reference.philox) if _cuda_serves(xp.ndarray) else reference.philox
     return chosen(xp, key=key, counter=counter, blocks=blocks)
+
+
+def raster_walk(network: Network, *, n: int, width: int) -> raster.Walk:
+    """Return what computes a network pixel by pixel; see `raster.reference.Walk`."""
+    arrays = [array for layer in network.layers for array in (layer.weight, layer.bias)]
+    compiled = _COMPILED and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
+    return (_twin("cpu", raster.Walk) if compiled else raster.Walk)(network, n=n, width=width)
 
 
 _ENOUGH_PRODUCTS = 2**22

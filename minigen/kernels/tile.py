@@ -4,16 +4,19 @@
     out[m, l] = start[l] + sum over o and i of  a[row(m) + jump(o) + i a_step] b[jump'(o) + i b_step + l]                              (1)
 
 for a few *rows* m and a few *lanes* l, which lie side by side in memory. What rows and lanes are,
-`convolution/cpu.py`, `attention/cpu.py` and `recurrence/cpu.py` say. Big products of matrices are left to BLAS.
+`convolution/cpu.py`, `attention/cpu.py`, `recurrence/cpu.py`, `image_lstm/cpu.py` and `raster/cpu.py` say. Big products of matrices are
+left to BLAS.
 """
 
 import functools
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minigen.backend import Array
 from minigen.kernels.compiler import inner
 
 ROWS = 6
@@ -164,3 +167,23 @@ def six_rows(table, first, count, short):
     for m in range(ROWS):
         short[m] = table[min(first + m, count - 1)]
     return short.ctypes.data
+
+
+def in_blocks(weight: Array) -> Array:
+    """Return a weight, (T, C, K), flat: up to 64 channels of the output at a time, zeros beyond the last.
+
+    So the rows that a tile reads lie one after the other.
+
+    Example:
+        >>> in_blocks(np.ones((2, 3, 5), np.float32)).size  # 5 is less than a vector
+        96
+    """
+    taps, channels, outputs = weight.shape
+    padded = np.zeros((taps, channels, whole_vectors(outputs)), np.float32)
+    padded[..., :outputs] = weight
+    blocks, lane = [], 0
+    while lane < padded.shape[2]:
+        wide = lanes_of(padded.shape[2] - lane)
+        blocks.append(padded[..., lane : lane + wide].ravel())
+        lane += wide
+    return np.concatenate(blocks)

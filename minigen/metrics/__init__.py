@@ -3,6 +3,7 @@
 from minigen.metrics.density_match import compare_with_density, matching_bandwidth
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
+from minigen.metrics.exact_likelihood import exact_log_likelihood
 from minigen.metrics.kernel_density import binned_kernel_density
 from minigen.metrics.modes import ModeCoverage, mode_coverage, mode_mass
 from minigen.metrics.transport import (
@@ -26,6 +27,7 @@ __all__ = [
     "compare_with_density",
     "discriminator_gap",
     "earth_mover_distance",
+    "exact_log_likelihood",
     "ground_cost",
     "jensen_shannon",
     "kullback_leibler",

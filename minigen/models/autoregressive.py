@@ -9,9 +9,9 @@ uses one site's numbers, the *cached* one of a model computes only what is new (
 convolutional autoregressive models"). Both give the same numbers, and both take x_o(i) to be the conditional's quantile at u_i, with all u
 drawn before the first step: from one seed they draw the same samples.
 
-A completion draws only the sites that are not known. Each of those is conditioned on what lies *before* it in the order: known sites behind
-it have no say. Where the known sites are the first ones in the order, this is a draw from p(x | known); otherwise it is not, since that would
-need the sum over all that may come.
+A completion draws only the sites that are not known. Each of those is conditioned on what lies *before* it in the order: known sites
+behind it have no say. Where the known sites are the first ones in the order, this is a draw from p(x | known); otherwise it is not, since
+that would need the sum over all that may come.
 """
 
 import math
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 import minigen.ops as ops
 from minigen import nn
-from minigen.backend import Array, array_module
+from minigen.backend import Array, array_module, device_of
 from minigen.distributions.distribution import raw
-from minigen.engine import Tensor, TensorLike, no_grad
+from minigen.engine import Tensor, TensorLike, grad, is_debugging, no_grad
 from minigen.models.conditionals import Conditional
 from minigen.random import Generator
 
@@ -49,7 +49,7 @@ class PlainStepper:
     def parameters(self, x: Array, i: int) -> Array:
         """See `Stepper`."""
         every = raw(self.model.predict(x.reshape(-1, *self.model.size), self.condition))  # (N, *size, P)
-        return every.reshape(len(x), self.model.sites, -1)[:, self.model.order[i]]
+        return every.reshape(len(x), self.model.sites, every.shape[-1])[:, int(self.model.order[i])]
 
 
 class Autoregressive(nn.Module):
@@ -59,10 +59,14 @@ class Autoregressive(nn.Module):
         size: the shape of an example: (H, W, C), or (T,).
         conditional: what p(x_i | ...) is.
         order: o, the positions of the sites in the order of their visits, (D,); by default that of memory.
+        classes: how many, if the model is one of p(x|y) with classes y; else None.
+        embedding_features: E, if it is one of p(x|s) with embeddings s; else None.
     """
 
     size: tuple[int, ...]
     conditional: Conditional
+    classes: int | None = None
+    embedding_features: int | None = None
 
     @property
     def sites(self) -> int:
@@ -94,6 +98,7 @@ class Autoregressive(nn.Module):
             ValueError: another size, or values that are no levels.
         """
         self._check(x)
+        self.check_condition(condition, len(x))
         each = self.conditional.log_prob(self.predict(x, condition), x)  # (N, *size)
         return ops.sum(each, axis=tuple(range(1, 1 + len(self.size))))
 
@@ -102,6 +107,81 @@ class Autoregressive(nn.Module):
         x, condition = batch if isinstance(batch, tuple) else (batch, None)
         loss = -ops.mean(self.log_prob(x, condition))
         return loss, {"negative_log_likelihood": loss.detach()}
+
+    # -- classes
+
+    def class_log_probabilities(self, x: TensorLike, *, log_prior: Array | None = None) -> Array:
+        """Return log p(y|x) in nats by Bayes' rule, p(y|x) = p(x|y) p(y) / sum_k p(x|k) p(k), for a model of p(x|y): (N, K).
+
+        A model of p(y|x) alone could say this with much less effort, but it could draw no x.
+
+        Args:
+            x: (N, *size).
+            log_prior: log p(y), (K,), up to a constant; by default all classes are equally likely.
+
+        Raises:
+            ValueError: the model has no classes.
+        """
+        if self.classes is None:
+            raise ValueError(
+                f"{type(self).__name__}.class_log_probabilities: the model has no classes, it is one of p(x)"
+            )
+        module = array_module(raw(x))
+        with no_grad():
+            each = [raw(self.log_prob(x, module.full(len(x), k))) for k in range(self.classes)]  # (N,) each
+        log_p = module.stack(each, axis=1)  # (N, K), of x given y
+        return ops.log_softmax(log_p if log_prior is None else log_p + log_prior)
+
+    def check_condition(self, condition: TensorLike | None, n: int) -> None:
+        """Refuse a condition that the model is not made for. On a GPU classes are looked at only while debugging.
+
+        Args:
+            condition: what is given for n examples.
+            n: N.
+
+        Raises:
+            ValueError: it is missing, of another shape, given to a model of p(x), or a class is out of range.
+            TypeError: classes are no integers.
+        """
+        name, k, features = type(self).__name__, self.classes, self.embedding_features
+        if k is None and features is None:
+            self.check_unconditional(condition)
+            return
+        expected = (n,) if k is not None else (n, features)
+        if condition is None or condition.shape != expected:
+            found = "no condition is given" if condition is None else f"the condition has shape {condition.shape}"
+            what = f"classes from 0 to {k - 1}" if k is not None else "embeddings"
+            raise ValueError(f"{name}: {found}, expected {what}, {expected}, one for each of {n} examples")
+        if k is not None:
+            array = raw(condition)
+            if array.dtype.kind not in "iu":
+                raise TypeError(f"{name}: classes are of {array.dtype}, expected integers")
+            looked_at = array.size and (device_of(array) == "cpu" or is_debugging())
+            if looked_at and not 0 <= array.min() <= array.max() < k:
+                raise ValueError(
+                    f"{name}: classes lie in [{array.min()}, {array.max()}], expected them in [0, {k - 1}]"
+                )
+
+    # -- what sees what
+
+    def dependence(self, x: Array, site: int, condition: TensorLike | None = None) -> Array:
+        """Return how much the parameters of a site's conditional depend on each site, (N, *size) -> (*size).
+
+        It is the mean of |d parameter / d x| over the batch, summed over the site's P parameters. Where it is 0 on a generic batch, the
+        conditional does not see; in an autoregressive model that is so at least for the site and all after it.
+
+        Args:
+            x: (N, *size).
+            site: position in the order of memory, from 0 to D - 1.
+            condition: as for `predict`.
+        """
+        leaf = Tensor(x, requires_grad=True)
+        every = ops.reshape(self.predict(leaf, condition), shape=(len(x), self.sites, -1))[:, site]  # (N, P)
+        total = array_module(x).zeros(self.size, x.dtype)
+        for p in range(every.shape[1]):
+            slope = grad(ops.sum(every[:, p]), leaf, retain_graph=True)  # (N, *size)
+            total += abs(raw(slope)).mean(axis=0)
+        return total
 
     # -- sampling
 
@@ -155,22 +235,34 @@ class Autoregressive(nn.Module):
             ValueError: another size, or known values that are no levels.
         """
         n, module = len(x), array_module(x)
+        self.check_condition(condition, n)
         if x.shape[1:] != self.size or not x.flags.c_contiguous:
             raise ValueError(
                 f"{type(self).__name__}.fill: x has shape {x.shape}, expected a contiguous (N, {self.size})"
             )
-        stays = None if known is None else module.broadcast_to(known, x.shape).reshape(n, -1)  # (N, D)
-        if stays is not None:
-            x[~stays.reshape(x.shape)] = 0
-            self._check(x)
-        flat = x.reshape(n, -1)  # a view
+        stays = None if known is None else module.broadcast_to(known, x.shape).reshape(n, self.sites)  # (N, D)
+        x[...] = 0.0 if stays is None else module.where(stays.reshape(x.shape), x, 0.0)
+        self._check(x)
+        flat = x.reshape(n, self.sites)  # a view
         u = rng.uniform((self.sites, n))
         with no_grad():
             stepper = self.stepper(n, condition) if cached else PlainStepper(self, condition)
-            for i, site in enumerate(self.order):
+        for i, site in enumerate(self.order.tolist()):
+            with no_grad():  # left before each yield: what the caller computes in between is none of its business
                 drawn = self.conditional.quantile(stepper.parameters(flat, i), u[i])  # (N,)
-                flat[:, site] = drawn if stays is None else module.where(stays[:, site], flat[:, site], drawn)
-                yield i + 1
+            flat[:, site] = drawn if stays is None else module.where(stays[:, site], flat[:, site], drawn)
+            yield i + 1
+
+    def check_unconditional(self, condition: TensorLike | None) -> None:
+        """Refuse a condition, for models that take none.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if condition is not None:
+            raise ValueError(
+                f"{type(self).__name__}: there is a condition, but this model is of p(x) alone; leave it out"
+            )
 
     def _check(self, x: TensorLike) -> None:
         if x.shape[1:] != self.size:

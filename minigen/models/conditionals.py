@@ -5,7 +5,8 @@
     Mixture of          many L       P(x) = sum_k w_k [s((x + 1/2 - m_k)/r_k) - s((x - 1/2 - m_k)/r_k)],  s the sigmoid: a bin of a
     logistics                        continuous density, the first and last bin open to their side        Salimans et al. 2017, equation 2
 
-A draw is the quantile at u ~ U(0, 1): the smallest x with P(0) + ... + P(x) > u. So one u per site decides, whatever computed the parameters.
+A draw is the quantile at u ~ U(0, 1): the smallest x with P(0) + ... + P(x) > u. So one u per site decides, whatever computed the
+parameters.
 """
 
 from typing import Any
@@ -16,6 +17,9 @@ from minigen.backend import Array, array_module, device_of
 from minigen.distributions import Bernoulli, Categorical
 from minigen.distributions.distribution import raw
 from minigen.engine import TensorLike, is_debugging
+
+LEAST_LOG_SCALE = -7.0
+"""Of a logistic: at 256 levels, an eighth of a bin. Smaller ones would change no probability, and larger ones than e^7 neither."""
 
 
 class Conditional(nn.Module):
@@ -39,9 +43,8 @@ class Conditional(nn.Module):
 
     def quantile(self, parameters: Array, u: Array) -> Array:
         """Return the smallest x with P(0) + ... + P(x) > u, (N, P) and u (N,) in [0, 1) -> (N,)."""
-        below = self.probabilities(parameters).cumsum(axis=-1)[
-            ..., :-1
-        ]  # (N, L - 1); without the last, which may round to below u
+        # The last sum is left out: it may round to below u.
+        below = self.probabilities(parameters).cumsum(axis=-1)[..., :-1]  # (N, L - 1)
         return (below <= u[..., None]).sum(axis=-1).astype(parameters.dtype)
 
     def scaled(self, x: TensorLike) -> Any:
@@ -91,6 +94,10 @@ class BernoulliConditional(Conditional):
     def probabilities(self, parameters: Array) -> Array:
         """See `Conditional.probabilities`."""
         return array_module(parameters).concatenate([ops.sigmoid(-parameters), ops.sigmoid(parameters)], axis=-1)
+
+    def quantile(self, parameters: Array, u: Array) -> Array:
+        """See `Conditional.quantile`."""
+        return (ops.sigmoid(-parameters[..., 0]) <= u).astype(parameters.dtype)
 
 
 class CategoricalConditional(Conditional):
@@ -150,8 +157,7 @@ class LogisticMixtureConditional(Conditional):
 
         This is no difference of numbers that are nearly equal, so it is exact in the tails, where s(a) and s(b) round to 1.
         """
-        logits, means, log_scales = ops.split(parameters, 3, axis=-1)  # (..., K) each
-        precision = ops.exp(-log_scales)
+        logits, means, precision = self._components(parameters)  # (..., K) each
         middle = ops.expand_dims(self.scaled(x), -1) - means  # (..., K)
         half = 1.0 / (self.levels - 1)  # a bin's half width
         above, below = (middle + half) * precision, (middle - half) * precision
@@ -166,3 +172,23 @@ class LogisticMixtureConditional(Conditional):
         """See `Conditional.probabilities`."""
         levels = array_module(parameters).arange(self.levels, dtype=parameters.dtype)  # (L,)
         return ops.exp(self.log_prob(parameters[..., None, :], levels))
+
+    def quantile(self, parameters: Array, u: Array) -> Array:
+        """See `Conditional.quantile`. P(0) + ... + P(x) is sum_k w_k s((x + 1/2 - m_k)/r_k): so x is found by halving the levels left."""
+        module = array_module(parameters)
+        logits, means, precision = self._components(parameters)  # (N, K) each
+        weights = ops.softmax(logits)
+        half, last = 1.0 / (self.levels - 1), self.levels - 1
+        low, high = module.zeros_like(u), module.full_like(u, last)  # (N,); x is between them
+        for _ in range(last.bit_length()):
+            middle = module.floor((low + high) / 2)
+            above = (self.scaled(middle) + half)[:, None]  # the upper end of the bin
+            is_enough = (weights * ops.sigmoid((above - means) * precision)).sum(axis=-1) > u
+            high = module.where(is_enough, middle, high)
+            low = module.where(is_enough, low, module.minimum(middle + 1.0, float(last)))
+        return high.astype(parameters.dtype)
+
+    def _components(self, parameters: TensorLike) -> tuple[Any, Any, Any]:
+        """Return the logits of the weights, the means and 1/r, (..., K) each."""
+        logits, means, log_scales = ops.split(parameters, 3, axis=-1)
+        return logits, means, ops.exp(-ops.clip(log_scales, low=LEAST_LOG_SCALE, high=-LEAST_LOG_SCALE))

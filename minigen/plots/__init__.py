@@ -11,12 +11,20 @@ from minigen.plots.classifier import confusion_matrix, filters_and_maps, worst_m
 from minigen.plots.computation import graph
 from minigen.plots.dynamics import coverage_curves, game_trajectories, sample_panels
 from minigen.plots.estimators import estimator_spread
+from minigen.plots.fields import signed_images, site_costs
 from minigen.plots.files import save
 from minigen.plots.gaussian import gaussian_fit
+from minigen.plots.growing import growing_images
+from minigen.plots.images import image_grid, image_rows
+from minigen.plots.orderings import ordering_costs
+from minigen.plots.receptive_field import receptive_field
+from minigen.plots.text import language_curves, surprise, temperatures
 from minigen.plots.transport import divergence_curves, planar_plans, transport_plans
 
 __all__ = [
     "confusion_matrix", "coverage_curves", "divergence_curves", "estimator_spread", "filters_and_maps", "game_trajectories",
-    "gan_animation", "gan_densities", "gaussian_fit", "graph", "planar_plans", "sample_panels", "saturation", "save",
-    "save_animation", "training_curves", "transport_plans", "worst_mistakes",
+    "gan_animation", "gan_densities", "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows",
+    "language_curves", "ordering_costs", "planar_plans", "receptive_field", "sample_panels", "saturation", "save",
+    "save_animation", "signed_images", "site_costs", "surprise", "temperatures", "training_curves", "transport_plans",
+    "worst_mistakes",
 ]  # fmt: skip

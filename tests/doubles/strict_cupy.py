@@ -225,6 +225,7 @@ class ndarray:
     dtype = property(lambda self: self._values.dtype)
     itemsize = property(lambda self: self._values.itemsize)
     nbytes = property(lambda self: self._values.nbytes)
+    flags = property(lambda self: self._values.flags)
     T = property(lambda self: _on_device(self._values.T))
 
     def __len__(self) -> int:

@@ -1,5 +1,6 @@
 """The examples as a user meets them: they run, write what they say, repeat themselves, and refuse wrong values with words."""
 
+import argparse
 import ast
 import math
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from minigen import metrics
 from minigen.data import Gaussian
+from minigen.training import add_run_options
 
 from .running import FOLDER, run_alone, run_here, without_time
 
@@ -19,13 +21,24 @@ SHORT = {
     "gan_1d": ["--steps", "3"],
     "gan_dynamics": ["--steps", "3", "--data", "ring"],
     "gaussian_mle": ["--steps", "3"],
+    "language_model": ["--steps", "2", "--length", "10"],
+    "made": ["--steps", "3"],
     "optimal_transport": ["--triples", "50"],
+    "pixelcnn": ["--steps", "2", "--features", "6", "--layers", "2"],
+    "pixelrnn": ["--steps", "2", "--features", "6", "--depth", "1"],
     "reparameterization": ["--repetitions", "20"],
 }  # fmt: skip
 
 
 def options_of(name):
-    return re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (FOLDER / f"{name}.py").read_text())
+    """The options of the program itself, and those that every run has."""
+    text = (FOLDER / f"{name}.py").read_text()
+    options = re.findall(r'add_argument\(\s*"(--[a-z-]+)"', text)
+    if "add_run_options(" in text:
+        parser = argparse.ArgumentParser(add_help=False)
+        add_run_options(parser, out="")
+        options += re.findall(r"--[a-z-]+", parser.format_help())
+    return options
 
 
 def test_every_example_is_covered():
@@ -178,8 +191,26 @@ WRONG = {
         ("--format", "jpg"),
     ],
     "gaussian_mle": [("--steps", "0"), ("--steps", "1.5"), ("--batch-size", "0"), ("--seed", "-1"), ("--device", "tpu")],
+    "language_model": [
+        ("--steps", "0"), ("--model", "markov"), ("--length", "0"), ("--temperature", "0"), ("--temperature", "-1"), ("--top-k", "0"),
+        ("--sample", "0"),
+    ],
+    "made": [
+        ("--steps", "0"), ("--model", "nice"), ("--hidden", "0"), ("--orderings", "0"), ("--ordering", "spiral"), ("--batch-size", "0"),
+        ("--binarization", "grey"), ("--learning-rate", "0"), ("--seed", "-1"), ("--data", "cifar"), ("--format", "jpg"),
+        ("--sample", "0"),
+    ],
     "optimal_transport": [
         ("--shift", "0"), ("--shift", "101"), ("--triples", "0"), ("--outcomes", "1"), ("--seed", "-1"), ("--format", "jpg"),
+    ],
+    "pixelcnn": [
+        ("--steps", "0"), ("--model", "residual"), ("--pixels", "grey"), ("--features", "0"), ("--layers", "0"), ("--batch-size", "0"),
+        ("--binarization", "grey"), ("--learning-rate", "0"), ("--seed", "-1"), ("--data", "cifar"), ("--format", "jpg"),
+        ("--sample", "0"),
+    ],
+    "pixelrnn": [
+        ("--steps", "0"), ("--layers", "column"), ("--features", "0"), ("--depth", "0"), ("--kernel-size", "2"), ("--batch-size", "0"),
+        ("--binarization", "grey"), ("--learning-rate", "0"), ("--seed", "-1"), ("--data", "cifar"), ("--format", "jpg"), ("--sample", "0"),
     ],
     "reparameterization": [
         ("--scale", "0"), ("--scale", "-1"), ("--scale", "wide"), ("--repetitions", "0"), ("--seed", "-1"), ("--device", "tpu"),

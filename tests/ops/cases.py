@@ -4,6 +4,7 @@ A case is a call. Its float64 arrays are what gradients are taken of, away from 
 (`test_conventions.py`); integer and boolean arrays are indices and masks. A registered primitive without a case fails the suite.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +30,10 @@ from minigen.ops.elementwise import (
     softplus_backward,
     tanh_backward,
 )
+from minigen.ops.image_lstm import image_lstm
 from minigen.ops.index import ARRAY, index, put, take
 from minigen.ops.linalg import einstein_sum, matrix_product
+from minigen.ops.nade import nade_logits
 from minigen.ops.norm import moments, normalize_backward, normalize_by, normalize_groups
 from minigen.ops.pool import Windows, window_max, window_pick, window_put, window_spread, window_sum
 from minigen.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence
@@ -1070,3 +1073,49 @@ for network, step, gates, more in (
             network, normal(2, steps, 1), *weights, *firsts, mask, expected=walked(step), reverse=reverse,
             label=f"{steps} steps{'' if mask is None else ', masked'}{', reverse' if reverse else ''}",
         )  # fmt: skip
+
+# -- the neural autoregressive distribution estimator: each site on its own
+
+
+def logits_of_nade(
+    x: np.ndarray, weight: np.ndarray, hidden_bias: np.ndarray, out_weight: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    sums = [hidden_bias + x[:, :i] @ weight[:i] for i in range(len(bias))]  # (N, H) each
+    return np.stack([scipy.special.expit(a) @ v + b for a, v, b in zip(sums, out_weight, bias, strict=True)], axis=1)
+
+
+for examples, sites, units in ((2, 3, 4), (3, 1, 2)):
+    case(
+        nade_logits, normal(examples, sites), normal(sites, units), normal(units), normal(sites, units), normal(sites),
+        expected=logits_of_nade, label=f"{examples} examples, {sites} sites",
+    )  # fmt: skip
+case(nade_logits, normal(0, 2), normal(2, 3), normal(3), normal(2, 3), normal(2), expected=logits_of_nade, label="none")
+
+# -- LSTMs over images: one pixel at a time, row by row
+
+
+def lstm_of_image(inputs: np.ndarray, weight: np.ndarray, direction: str) -> np.ndarray:
+    height, width = inputs.shape[1:3]
+    beside = 1 if direction == "left" else -1
+    taps = [(-1, k - len(weight) // 2) for k in range(len(weight))] if direction == "down" else [(-1, 0), (0, beside)]
+    carried = (-1, 0) if direction == "down" else (0, beside)  # where the cell comes from
+    out = np.zeros((*inputs.shape[:3], weight.shape[1]))
+    for n, x in enumerate(inputs):
+        states, zero = {}, [np.zeros(weight.shape[1])] * 2
+        for i, j in itertools.product(range(height), range(width)[::-beside]):
+            a = x[i, j] + sum(states.get((i + r, j + s), zero)[0] @ w for (r, s), w in zip(taps, weight, strict=True))
+            states[i, j] = lstm_step(
+                a, np.zeros((1, 1)), np.zeros(1), states.get((i + carried[0], j + carried[1]), zero)[1]
+            )
+            out[n, i, j] = states[i, j][0]
+    return out
+
+
+for direction, taps, (images, height, width, features) in (
+    ("down", 3, (2, 2, 3, 1)), ("right", 2, (1, 2, 2, 2)), ("left", 2, (2, 3, 2, 1)), ("right", 2, (2, 2, 1, 1)),
+):  # fmt: skip
+    case(
+        image_lstm, normal(images, height, width, 4 * features), normal(taps, features, 4 * features), expected=lstm_of_image,
+        direction=direction, label=f"{direction}, {height} x {width}, {features} features",
+    )  # fmt: skip
+case(image_lstm, normal(0, 2, 2, 4), normal(2, 1, 4), expected=lstm_of_image, direction="left", label="none")

@@ -99,7 +99,7 @@ def test_a_recorded_gradient_is_connected_to_all_that_it_depends_on(case: Case, 
         x = leaves(case.floats)
         y = case.outputs(x)
         recorded = [g for g in mg.grad(y, x, cotangents_of(y), create_graph=True, allow_unused=True) if g is not None]
-        for g, g_moved in zip(recorded, gradients(case, moved), strict=True):
+        for g, g_moved in zip(recorded, gradients(case, moved, create_graph=True), strict=True):
             if not np.array_equal(on_host(g), on_host(g_moved)):
                 assert g.requires_grad
                 assert (
