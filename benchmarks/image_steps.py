@@ -1,7 +1,8 @@
 """Training steps of models of images, each written twice: with minigen's layers, and in PyTorch.
 
     classifier   `models.ConvClassifier` on 28 x 28: two convolutions with batch normalization and pooling, one hidden layer
-    vae          28 x 28 to a Gaussian latent and back: two convolutions, two transposed ones; Bernoulli pixels
+    vae          `models.conv_vae` on 28 x 28: two convolutions, two transposed ones, 16 latents; Bernoulli pixels
+    vae_mlp      `models.mlp_vae`, 784-200-200-50 and back with tanh (Burda et al. 2016); Bernoulli pixels
     dcgan        32 x 32 x 3: four transposed convolutions against four convolutions, with batch normalization; a step of D, one of G
     pixelcnn     28 x 28: a 7x7 convolution with mask A, five 3x3 ones with mask B, 64 channels, and two 1x1; Bernoulli pixels
 
@@ -15,16 +16,15 @@ from players import Player
 
 import minigen as mg
 from minigen import nn, ops
-from minigen.distributions import Bernoulli, Normal, kl_divergence
-from minigen.engine import Tensor
-from minigen.models import GAN
-from minigen.models.classifier import ConvClassifier
+from minigen.distributions import Bernoulli
+from minigen.models import GAN, ConvClassifier, conv_vae, mlp_vae
 from minigen.random import Generator
 
-BATCH_SIZES = {"classifier": 128, "vae": 128, "dcgan": 64, "pixelcnn": 32}
+BATCH_SIZES = {"classifier": 128, "vae": 128, "vae_mlp": 100, "dcgan": 64, "pixelcnn": 32}
 LAYOUTS = ("NCHW", "channels_last")
 WIDTHS, FEATURES = (16, 32), 64  # of the classifier
-VAE_LATENT, GAN_LATENT, CHANNELS, BLOCKS = 16, 100, 64, 5
+VAE_WIDTHS, VAE_LATENT, VAE_HIDDEN, VAE_MLP_LATENT = (32, 64), 16, (200, 200), 50
+GAN_LATENT, CHANNELS, BLOCKS = 100, 64, 5
 GAN_BETAS = (0.5, 0.999)
 
 
@@ -38,29 +38,6 @@ def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 # ------------------------------------------------------------------------------------------------------ minigen
-
-
-class VAE(nn.Module):
-    """Kingma & Welling 2014 with convolutions."""
-
-    def __init__(self, rng: Generator) -> None:
-        settings = {"kernel_size": 4, "stride": 2, "padding": 1, "rng": rng}
-        self.encoder = nn.Sequential(
-            nn.Conv2d(1, 32, **settings), nn.ReLU(), nn.Conv2d(32, 64, **settings), nn.ReLU(), nn.Flatten(),
-            nn.Linear(7 * 7 * 64, 2 * VAE_LATENT, rng=rng),
-        )  # fmt: skip
-        self.decoder = nn.Sequential(
-            nn.Linear(VAE_LATENT, 7 * 7 * 64, rng=rng), nn.ReLU(), nn.Reshape(7, 7, 64),
-            nn.ConvTranspose2d(64, 32, **settings), nn.ReLU(), nn.ConvTranspose2d(32, 1, **settings),
-        )  # fmt: skip
-
-    def loss(self, x: Tensor, rng: Generator) -> Tensor:
-        """Return the negative evidence lower bound, in nats per image."""
-        parameters = self.encoder(x)
-        posterior = Normal(parameters[:, :VAE_LATENT], log_variance=parameters[:, VAE_LATENT:])
-        logits = self.decoder(posterior.rsample(rng=rng))
-        divergence = kl_divergence(posterior, Normal(0.0, scale=1.0))
-        return (ops.sum(divergence) - ops.sum(Bernoulli(logits=logits).log_prob(x))) / len(x)
 
 
 def dcgan(rng: Generator) -> GAN:
@@ -98,9 +75,12 @@ def minigen_players(name: str, device: str) -> list[Player]:
     if name == "classifier":
         classifier = ConvClassifier(size=(28, 28), widths=WIDTHS, features=FEATURES, rng=rng).to(device)
         return [Player(classifier, lambda: classifier.loss((images, labels))[0])]
-    if name == "vae":
-        vae = VAE(rng)
-        return [Player(vae, lambda: vae.loss(images, rng))]
+    if name in ("vae", "vae_mlp"):
+        if name == "vae":
+            vae = conv_vae(size=(28, 28, 1), widths=VAE_WIDTHS, latent=VAE_LATENT, rng=rng).to(device)
+        else:
+            vae = mlp_vae(size=(28, 28, 1), hidden=VAE_HIDDEN, latent=VAE_MLP_LATENT, rng=rng).to(device)
+        return [Player(vae, lambda: vae.loss(images, rng=rng)[0])]
     if name == "dcgan":
         gan = dcgan(rng).to(device)
         return [
@@ -136,14 +116,26 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
         return [Player(classifier, lambda: functional.cross_entropy(classifier(images), labels))]
 
     if name == "vae":
+        first, second = VAE_WIDTHS
         encoder = placed(
-            net.Conv2d(1, 32, 4, 2, 1), net.ReLU(), net.Conv2d(32, 64, 4, 2, 1), net.ReLU(), net.Flatten(),
-            net.Linear(7 * 7 * 64, 2 * VAE_LATENT),
+            net.Conv2d(1, first, 4, 2, 1), net.ReLU(), net.Conv2d(first, second, 4, 2, 1), net.ReLU(), net.Flatten(),
+            net.Linear(7 * 7 * second, 2 * VAE_LATENT),
         )  # fmt: skip
         decoder = placed(
-            net.Linear(VAE_LATENT, 7 * 7 * 64), net.ReLU(), net.Unflatten(1, (64, 7, 7)),
-            net.ConvTranspose2d(64, 32, 4, 2, 1), net.ReLU(), net.ConvTranspose2d(32, 1, 4, 2, 1),
+            net.Linear(VAE_LATENT, 7 * 7 * second), net.ReLU(), net.Unflatten(1, (second, 7, 7)),
+            net.ConvTranspose2d(second, first, 4, 2, 1), net.ReLU(), net.ConvTranspose2d(first, 1, 4, 2, 1),
         )  # fmt: skip
+    if name == "vae_mlp":
+        first, second = VAE_HIDDEN
+        encoder = placed(
+            net.Flatten(), net.Linear(28 * 28, first), net.Tanh(), net.Linear(first, second), net.Tanh(),
+            net.Linear(second, 2 * VAE_MLP_LATENT),
+        )  # fmt: skip
+        decoder = placed(
+            net.Linear(VAE_MLP_LATENT, second), net.Tanh(), net.Linear(second, first), net.Tanh(), net.Linear(first, 28 * 28),
+            net.Unflatten(1, (1, 28, 28)),
+        )  # fmt: skip
+    if name in ("vae", "vae_mlp"):
 
         def bound() -> Any:
             mean, log_variance = encoder(images).chunk(2, dim=1)

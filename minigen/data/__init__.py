@@ -2,6 +2,8 @@
 
 from minigen.data.batches import Batches, density_batches
 from minigen.data.binarization import BINARIZATIONS, BinaryBatches, binarize
+from minigen.data.clutter import Cluttered, clutter
+from minigen.data.corruption import CORRUPTIONS, corruption
 from minigen.data.densities import (
     TARGETS,
     Density,
@@ -13,6 +15,7 @@ from minigen.data.densities import (
     empirical_density,
     target,
 )
+from minigen.data.dequantization import DequantizedBatches, dequantize
 from minigen.data.geyser import Geyser, load_geyser
 from minigen.data.idx import read_idx
 from minigen.data.image_sets import IMAGE_SETS, load_images
@@ -33,18 +36,22 @@ from minigen.data.planar_curves import (
     planar_target,
     spirals,
 )
+from minigen.data.quadrants import conceal, hidden_quadrants
 from minigen.data.table import read_column
 from minigen.data.text import Text, TextStreams, load_shakespeare, read_text, text_windows
 
 __all__ = [
     "BINARIZATIONS",
+    "CORRUPTIONS",
     "IMAGE_SETS",
     "PLANAR_TARGETS",
     "TARGETS",
     "Batches",
     "BinaryBatches",
     "Circles",
+    "Cluttered",
     "Density",
+    "DequantizedBatches",
     "Empirical",
     "Gaussian",
     "GaussianMixture",
@@ -58,11 +65,16 @@ __all__ = [
     "TextStreams",
     "Uniform",
     "binarize",
+    "clutter",
     "coloured",
+    "conceal",
+    "corruption",
     "density_batches",
+    "dequantize",
     "empirical_density",
     "estimated_modes",
     "grid",
+    "hidden_quadrants",
     "kernel_density",
     "load_digits",
     "load_fashion_mnist",

@@ -7,6 +7,7 @@ since log q = -softplus(-l) and log(1 - q) = -softplus(l). No probability is for
 has to be kept away from 0 and 1: where q rounds to 1 the log-probability of a 0 is still -l, and its gradient still -q.
 """
 
+import math
 from typing import Any
 
 import minigen.ops as ops
@@ -64,11 +65,25 @@ class Bernoulli(Distribution):
         Returns:
             The common shape of x and B.
         """
-        if not is_number(x) and raw(x).dtype.kind in "iub":
-            x = ops.astype(x, dtype=self.dtype)  # int64 * float32 would be float64
+        x = self._as_floats(x)
         return x * self.logits - softplus(self.logits)
+
+    def joint_log_prob(self, x: TensorLike, *, axes: int) -> Any:
+        """Return log p(x) of whole examples; see `Distribution.joint_log_prob`. Where x and B agree in those axes it is one pass."""
+        if is_number(x) or is_number(self.logits) or axes < 1 or x.shape[-axes:] != self.batch_shape[-axes:]:
+            return super().joint_log_prob(x, axes=axes)
+        return ops.bits_log_prob(_rows(self._as_floats(x), axes), _rows(self.logits, axes))
+
+    def _as_floats(self, x: TensorLike) -> Any:
+        whole = not is_number(x) and raw(x).dtype.kind in "iub"
+        return ops.astype(x, dtype=self.dtype) if whole else x  # int64 * float32 would be float64
 
     def entropy(self) -> Any:
         """Return -q log q - (1 - q) log(1 - q), of shape B."""
         logits = self.logits
         return sigmoid(logits) * softplus(-logits) + sigmoid(-logits) * softplus(logits)
+
+
+def _rows(x: Any, axes: int) -> Any:
+    """Make the last axes one, (..., H, W, C) -> (..., D)."""
+    return x if axes == 1 else ops.reshape(x, shape=(*x.shape[:-axes], math.prod(x.shape[-axes:])))

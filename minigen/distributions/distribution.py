@@ -7,7 +7,7 @@ which its parameters broadcast. From each, S independent draws are taken:
     log_prob(x)    S + B          log p(x) of each element, in nats, for x of a shape that broadcasts against B
     entropy()      B              H = -E[log p(x)], in nats
 
-The sum over the dimensions of an example is the caller's: `Normal(mean, scale=1.0).log_prob(x).sum(axis=-1)`. Where one
+Which axes are the dimensions of one example is the caller's to say: `joint_log_prob(x, axes=3)` sums over an image's. Where one
 draw is itself a vector (`GumbelSoftmax`), or a parameter lists the components of one draw (`NormalMixture`), that last
 axis is no part of B.
 
@@ -127,6 +127,23 @@ class Distribution:
             The common shape of x and B.
         """
         raise self._without("log_prob")
+
+    def joint_log_prob(self, x: TensorLike, *, axes: int) -> Any:
+        """Return log p(x) of whole examples in nats: the sum of `log_prob` over the last axes, independent dimensions of one example.
+
+        Args:
+            x: as `log_prob` takes it.
+            axes: how many; 3 for images (..., H, W, C).
+
+        Returns:
+            The common shape of x and B without its last axes.
+
+        Example:
+            >>> from minigen.distributions import Normal
+            >>> Normal(np.zeros((5, 2, 2, 1)), scale=1.0).joint_log_prob(0.0, axes=3).round(2)
+            array([-3.68, -3.68, -3.68, -3.68, -3.68])
+        """
+        return ops.sum(self.log_prob(x), axis=tuple(range(-axes, 0)))
 
     def entropy(self) -> Any:
         """Return -E[log p(x)] in nats, of shape B. That of a density may be negative."""

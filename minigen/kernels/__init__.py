@@ -22,6 +22,7 @@ import numpy as np
 from minigen.backend import Array, array_module, device_of
 from minigen.kernels import reference, threads
 from minigen.kernels.attention import reference as attention
+from minigen.kernels.bits import reference as bits
 from minigen.kernels.convolution import reference as convolution
 from minigen.kernels.exponentials import reference as exponentials
 from minigen.kernels.image_lstm import reference as image_lstm
@@ -145,6 +146,10 @@ softmax = _choose(exponentials.softmax, on_gpu=False)
 softmax_backward = _choose(exponentials.softmax_backward, on_gpu=False)
 log_softmax = _choose(exponentials.log_softmax, on_gpu=False)
 log_softmax_backward = _choose(exponentials.log_softmax_backward, on_gpu=False)
+
+# bits
+bits_log_prob = _choose(bits.bits_log_prob)
+bits_log_prob_backward = _choose(bits.bits_log_prob_backward)
 
 # recurrent networks
 rnn_forward = _choose(recurrence.rnn_forward, on_gpu=False)

@@ -1,11 +1,25 @@
 """How far a model's distribution is from the data's: each metric with its estimator's bias."""
 
+from minigen.metrics.auroc import auroc, roc_curve
 from minigen.metrics.density_match import compare_with_density, matching_bandwidth
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
 from minigen.metrics.exact_likelihood import exact_log_likelihood
+from minigen.metrics.frechet import FrechetScore, frechet_distance, frechet_score, gaussian_frechet
 from minigen.metrics.kernel_density import binned_kernel_density
+from minigen.metrics.latent import ActiveUnits, Regularity, active_units, normal_like, regularity
+from minigen.metrics.likelihood import Evidence, LogLikelihood, bits_per_dimension, elbo, importance_log_likelihood
+from minigen.metrics.mmd import (
+    KernelDistance,
+    gaussian_kernel,
+    kernel_distance,
+    median_bandwidth,
+    mmd_squared,
+    polynomial_kernel,
+)
 from minigen.metrics.modes import ModeCoverage, mode_coverage, mode_mass
+from minigen.metrics.nearest import Nearest, nearest_images
+from minigen.metrics.principal_components import PCA, ProbabilisticPCA, pca, probabilistic_pca
 from minigen.metrics.transport import (
     Transport,
     earth_mover_distance,
@@ -14,32 +28,15 @@ from minigen.metrics.transport import (
     sorted_plan,
     transport_plan,
 )
-from minigen.metrics.wasserstein import (
-    wasserstein1,
-    wasserstein1_floor,
-    wasserstein1_to_quantile,
-)
+from minigen.metrics.wasserstein import wasserstein1, wasserstein1_floor, wasserstein1_to_quantile
 
 __all__ = [
-    "ModeCoverage",
-    "Transport",
-    "binned_kernel_density",
-    "compare_with_density",
-    "discriminator_gap",
-    "earth_mover_distance",
-    "exact_log_likelihood",
-    "ground_cost",
-    "jensen_shannon",
-    "kullback_leibler",
-    "matching_bandwidth",
-    "mode_coverage",
-    "mode_mass",
-    "optimal_discriminator",
-    "plan_cost",
-    "sorted_plan",
-    "total_variation",
-    "transport_plan",
-    "wasserstein1",
-    "wasserstein1_floor",
+    "PCA", "ActiveUnits", "Evidence", "FrechetScore", "KernelDistance", "LogLikelihood", "ModeCoverage", "Nearest",
+    "ProbabilisticPCA", "Regularity", "Transport", "active_units", "auroc", "binned_kernel_density", "bits_per_dimension",
+    "compare_with_density", "discriminator_gap", "earth_mover_distance", "elbo", "exact_log_likelihood", "frechet_distance",
+    "frechet_score", "gaussian_frechet", "gaussian_kernel", "ground_cost", "importance_log_likelihood", "jensen_shannon",
+    "kernel_distance", "kullback_leibler", "matching_bandwidth", "median_bandwidth", "mmd_squared", "mode_coverage", "mode_mass",
+    "nearest_images", "normal_like", "optimal_discriminator", "pca", "plan_cost", "polynomial_kernel", "probabilistic_pca",
+    "regularity", "roc_curve", "sorted_plan", "total_variation", "transport_plan", "wasserstein1", "wasserstein1_floor",
     "wasserstein1_to_quantile",
-]
+]  # fmt: skip

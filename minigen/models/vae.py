@@ -19,13 +19,12 @@ Variations of the objective; the true ELBO is always reported beside them:
 
     beta-VAE      E_q[log p(x|z)] - beta KL                                                       Higgins et al. 2017, equation 4
     free bits     E_q[log p(x|z)] - sum_j max(lambda, mean over the batch of KL_j)                Kingma et al. 2016, equation 15
+                  = ELBO - sum_j max(lambda - KL_j, 0), which also has a meaning where the KL_j of the latents do not sum to the KL
     IWAE          L_k = E[log 1/k sum_i w_i],  w_i = p(x, z_i) / q(z_i|x),  z_1..z_k ~ q(z|x)      Burda et al. 2016, equation 8
                   ELBO = L_1 <= L_k <= L_k+1 <= log p(x)                                          theorem 1
 """
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import minigen.ops as ops
@@ -34,11 +33,9 @@ from minigen.backend import Array
 from minigen.distributions import Distribution
 from minigen.distributions.normal import LOG_2_PI
 from minigen.engine import Tensor, TensorLike, no_grad
+from minigen.models.image_networks import Size, conv_decoder, conv_encoder, mlp
 from minigen.models.likelihoods import Likelihood, pixel_likelihood
-from minigen.nn.init import xavier_uniform
 from minigen.random import Generator
-
-Size = tuple[int, int, int]  # (H, W, C) of an image
 
 
 class Posterior:
@@ -122,7 +119,7 @@ class Bound(NamedTuple):
     """The two terms of an ELBO in nats, for each image: ELBO = log_likelihood - divergence.
 
     Attributes:
-        log_likelihood: a one-draw estimate of E_q[log p(x|z)], (N,).
+        log_likelihood: an estimate of E_q[log p(x|z)] by draws of z, (N,).
         unit_divergences: KL(q(z_j|x) || N(0, 1)), (N, d).
         divergence: KL(q(z|x) || p(z)), (N,).
     """
@@ -136,7 +133,8 @@ class VAE(nn.Module):
     """A variational autoencoder of images (H, W, C).
 
     A batch is images x, (N, H, W, C), and then the encoder is given x; or a pair (x, clue), and then it is given the clue: the numbers of
-    the images, (N,), for a table that is not amortized, or a spoiled copy of x.
+    the images, (N,), for a table that is not amortized, or a spoiled copy of x. A table has rows for its training images alone; those of
+    other images are fitted by `fit_posteriors`, in `amortization.py`.
 
     Args:
         encoder: maps the clue to the numbers of `Posterior`, (N, 2d) or (N, 2d + d(d-1)/2).
@@ -201,20 +199,20 @@ class VAE(nn.Module):
 
     # -- the bounds
 
-    def bound(self, batch: Any, *, rng: Generator) -> Bound:
-        """Return the terms of the ELBO of each image, from one draw of z."""
+    def bound(self, batch: Any, *, draws: int = 1, rng: Generator) -> Bound:
+        """Return the terms of the ELBO of each image, the first as a mean over draws of z."""
         x, clue = self._parts(batch)
         q = self.posterior(clue)
-        z, _ = q.rsample(1, rng=rng)
-        log_likelihood = ops.sum(self.decode(z[0]).log_prob(x), axis=(1, 2, 3))  # (N,)
-        return Bound(log_likelihood, q.unit_divergences(), q.divergence())
+        z, _ = q.rsample(draws, rng=rng)  # (draws, N, d)
+        log_likelihood = self.decode(z).joint_log_prob(x, axes=3)  # (draws, N)
+        return Bound(ops.mean(log_likelihood, axis=0), q.unit_divergences(), q.divergence())
 
     def log_weights(self, batch: Any, samples: int, *, rng: Generator) -> Any:
         """Return log w = log p(x, z) - log q(z|x) of k draws for each image, (k, N): their mean is an ELBO."""
         x, clue = self._parts(batch)
         z, log_q = self.posterior(clue).rsample(samples, rng=rng)  # (k, N, d), (k, N)
         log_prior = -0.5 * ops.sum(z * z, axis=-1) - 0.5 * self.latent * LOG_2_PI
-        log_likelihood = ops.sum(self.decode(z).log_prob(x), axis=(2, 3, 4))  # (k, N, H, W, C) -> (k, N)
+        log_likelihood = self.decode(z).joint_log_prob(x, axes=3)  # (k, N)
         return log_likelihood + (log_prior - log_q)
 
     def loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -222,17 +220,17 @@ class VAE(nn.Module):
         if self.samples > 1:
             log_w = self.log_weights(batch, self.samples, rng=rng)  # (k, N)
             loss = math.log(self.samples) - ops.mean(ops.logsumexp(log_w, axis=0))
-            return loss, {"loss": loss.detach(), "elbo": ops.mean(log_w.detach())}
+            return loss, {"elbo": ops.mean(log_w.detach()), "loss": loss.detach()}
         bound = self.bound(batch, rng=rng)
         log_likelihood, divergence = ops.mean(bound.log_likelihood), ops.mean(bound.divergence)
         if self.free_bits:
             by_unit = ops.mean(bound.unit_divergences, axis=0)  # (d,)
-            penalty = ops.sum(ops.maximum(by_unit, self.free_bits))
+            penalty = divergence + ops.sum(ops.relu(self.free_bits - by_unit))
         else:
             penalty = divergence
         loss = self.beta * penalty - log_likelihood
         terms = {"log_likelihood": log_likelihood, "divergence": divergence, "elbo": log_likelihood - divergence}
-        return loss, {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}
+        return loss, {name: term.detach() for name, term in (terms | {"loss": loss}).items()}
 
     # -- images
 
@@ -268,19 +266,6 @@ def posterior_size(latent: int, *, full_covariance: bool = False) -> int:
         (6, 9)
     """
     return 2 * latent + (latent * (latent - 1) // 2 if full_covariance else 0)
-
-
-def mlp(sizes: tuple[int, ...], *, rng: Generator, activation: Callable[[], nn.Module] = nn.Tanh) -> list[nn.Module]:
-    """Return linear layers of those sizes with an activation between any two, and none at the end.
-
-    Example:
-        >>> [type(layer).__name__ for layer in mlp((4, 8, 2), rng=Generator(0))]
-        ['Linear', 'Tanh', 'Linear']
-    """
-    layers: list[nn.Module] = []
-    for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after, rng=rng, initialize=xavier_uniform), activation()]
-    return layers[:-1]
 
 
 def mlp_vae(
@@ -345,20 +330,9 @@ def conv_vae(
         (2, 28, 28, 1)
     """
     height, width, channels = size
-    if height % 4 or width % 4:
-        raise ValueError(
-            f"conv_vae: images of {height} x {width} pixels cannot be halved twice; expected multiples of 4"
-        )
     observed = pixel_likelihood(likelihood)
-    small = (height // 4, width // 4, widths[1])
-    halve: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "rng": rng}
-    encoder = nn.Sequential(
-        nn.Conv2d(channels, widths[0], **halve), nn.ReLU(), nn.Conv2d(widths[0], widths[1], **halve), nn.ReLU(), nn.Flatten(),
-        nn.Linear(math.prod(small), posterior_size(latent, full_covariance=full_covariance), rng=rng),
-    )  # fmt: skip
-    decoder = nn.Sequential(
-        nn.Linear(latent, math.prod(small), rng=rng), nn.ReLU(), nn.Reshape(*small),
-        nn.ConvTranspose2d(widths[1], widths[0], **halve), nn.ReLU(),
-        nn.ConvTranspose2d(widths[0], observed.outputs * channels, **halve),
-    )  # fmt: skip
+    outputs = (height, width, observed.outputs * channels)
+    parameters = posterior_size(latent, full_covariance=full_covariance)
+    encoder = conv_encoder(size=size, widths=widths, outputs=parameters, rng=rng)
+    decoder = conv_decoder(latent=latent, widths=widths, size=outputs, rng=rng)
     return VAE(encoder, decoder, size=size, latent=latent, likelihood=observed, **settings)

@@ -8,6 +8,7 @@ from minigen.engine import add as add
 from minigen.engine import operators
 from minigen.engine import sum_to as sum_to
 from minigen.ops.attention import attention, self_attention
+from minigen.ops.bits import bits_log_prob
 from minigen.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigen.ops.creation import arange, from_dlpack, full, linspace, ones, tensor, to_device, zeros
 from minigen.ops.elementwise import (
@@ -82,8 +83,8 @@ from minigen.ops.shape import (
 )
 
 __all__ = [
-    "abs", "add", "arange", "argmax", "astype", "attention", "avg_pool2d", "broadcast_to", "clip", "concatenate", "conv1d", "conv2d",
-    "conv_transpose1d", "conv_transpose2d", "cos", "cumsum", "divide", "einsum", "elu", "equal", "erf", "exp", "expand_dims",
+    "abs", "add", "arange", "argmax", "astype", "attention", "avg_pool2d", "bits_log_prob", "broadcast_to", "clip", "concatenate", "conv1d",
+    "conv2d", "conv_transpose1d", "conv_transpose2d", "cos", "cumsum", "divide", "einsum", "elu", "equal", "erf", "exp", "expand_dims",
     "expm1", "flip", "from_dlpack", "full", "gather", "gelu", "gradient_reversal", "greater", "greater_equal", "leaky_relu",
     "less", "less_equal", "linear", "linspace", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d",
     "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal", "ones", "pad",

@@ -6,7 +6,10 @@ shown, kept or changed behind the caller's back.
 """
 
 from minigen.plots.adversarial import gan_densities, saturation, training_curves
+from minigen.plots.amortization import inference_gaps
 from minigen.plots.animation import gan_animation, save_animation
+from minigen.plots.autoencoder import error_curves, fitted_surfaces, pixel_distances
+from minigen.plots.bounds import bound_curves
 from minigen.plots.classifier import confusion_matrix, filters_and_maps, worst_mistakes
 from minigen.plots.computation import graph
 from minigen.plots.dynamics import coverage_curves, game_trajectories, sample_panels
@@ -16,15 +19,18 @@ from minigen.plots.files import save
 from minigen.plots.gaussian import gaussian_fit
 from minigen.plots.growing import growing_images
 from minigen.plots.images import image_grid, image_rows
+from minigen.plots.latent import Codes, latent_codes, latent_manifold, unit_divergences, vector_arithmetic
 from minigen.plots.orderings import ordering_costs
 from minigen.plots.receptive_field import receptive_field
 from minigen.plots.text import language_curves, surprise, temperatures
+from minigen.plots.transfer import accuracy_bars, paired_bars, score_histograms
 from minigen.plots.transport import divergence_curves, planar_plans, transport_plans
 
 __all__ = [
-    "confusion_matrix", "coverage_curves", "divergence_curves", "estimator_spread", "filters_and_maps", "game_trajectories",
-    "gan_animation", "gan_densities", "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows",
-    "language_curves", "ordering_costs", "planar_plans", "receptive_field", "sample_panels", "saturation", "save",
-    "save_animation", "signed_images", "site_costs", "surprise", "temperatures", "training_curves", "transport_plans",
-    "worst_mistakes",
+    "Codes", "accuracy_bars", "bound_curves", "confusion_matrix", "coverage_curves", "divergence_curves", "error_curves",
+    "estimator_spread", "filters_and_maps", "fitted_surfaces", "game_trajectories", "gan_animation", "gan_densities",
+    "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows", "inference_gaps", "language_curves", "latent_codes",
+    "latent_manifold", "ordering_costs", "paired_bars", "pixel_distances", "planar_plans", "receptive_field", "sample_panels",
+    "saturation", "save", "save_animation", "score_histograms", "signed_images", "site_costs", "surprise", "temperatures",
+    "training_curves", "transport_plans", "unit_divergences", "vector_arithmetic", "worst_mistakes",
 ]  # fmt: skip

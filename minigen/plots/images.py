@@ -79,7 +79,7 @@ def image_rows(
 
     longest = max(len(line) for label, _ in rows for line in label.split("\n"))
     above = 0.2 + 0.3 * bool(columns) + 0.3 * bool(columns_label)
-    figure = sheet(len(rows), most, size[:2], title=title, beside=0.3 + 0.115 * longest, above=above)
+    figure = sheet(len(rows), most, size[:2], title=title, beside=0.3 + 0.13 * longest, above=above)
     axes = figure.subplots()
     mosaic(axes, cells)
     axes.set_yticks(np.arange(len(rows)) + 0.5, [label for label, _ in rows])

@@ -39,11 +39,15 @@ def fit_likelihood(
         anneal: attributes of the model that change in the course of training, by name: {"beta": linear_warmup(1.0, steps=1000)}.
 
     Raises:
+        AttributeError: the model has no attribute of that name.
         FloatingPointError: the loss or a term of it is not finite. On a GPU, where each look at a number waits for all that is under way,
             it is looked at only when figures are recorded.
     """
+    schedules = dict(anneal or {})
+    for name in schedules:
+        getattr(model, name)
     for step in run:
-        for name, schedule in (anneal or {}).items():
+        for name, schedule in schedules.items():
             setattr(model, name, schedule(step))
         optimizer.zero_grad()
         loss, terms = model.loss(next(batches), rng=rng)

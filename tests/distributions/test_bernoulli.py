@@ -61,6 +61,8 @@ def test_data_of_whole_numbers_widens_nothing(dtype):
     obtained = bits.log_prob(whole.astype(dtype))
     assert obtained.dtype == np.float32
     np.testing.assert_array_equal(obtained, bits.log_prob(whole.astype("float32")))
+    assert bits.joint_log_prob(whole.astype(dtype), axes=1).dtype == np.float32
+    np.testing.assert_allclose(bits.joint_log_prob(whole.astype(dtype), axes=1), obtained.sum(axis=1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

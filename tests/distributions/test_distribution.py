@@ -122,6 +122,17 @@ def test_shapes(case, device):
 
 
 @every_case
+@pytest.mark.parametrize("axes", [1, 2])
+def test_whole_examples_have_the_sum_of_their_elements_log_probabilities(case, axes, device):
+    case = case.on(device)
+    distribution = case.make(*case.parameters)
+    for x in (case.x, case.x[0], case.x[:, :1, :1]):  # several for each, one for each, and one that broadcasts
+        found = distribution.joint_log_prob(x, axes=axes)
+        expected = distribution.log_prob(x).sum(axis=tuple(range(-axes, 0)))
+        np.testing.assert_allclose(on_host(found), on_host(expected), rtol=1e-12)
+
+
+@every_case
 def test_a_batch_is_its_elements_side_by_side(case):
     last = case.make(*case.parameters)._full_shape[2:]
     parameters = [np.broadcast_to(parameter, (2, 3, *last)) for parameter in case.parameters]

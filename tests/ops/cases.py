@@ -18,6 +18,7 @@ from minigen.backend import device_of, to_device
 from minigen.engine import Primitive, sum_to
 from minigen.kernels.convolution.geometry import Geometry
 from minigen.ops.attention import attend, attend_packed
+from minigen.ops.bits import bits_log_prob_backward
 from minigen.ops.conv import convolve, convolve_transposed, convolve_weight
 from minigen.ops.elementwise import (
     elu_backward,
@@ -326,6 +327,24 @@ def log_softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.nda
 for slope_of, theirs in ((softmax_backward, softmax_derivative), (log_softmax_backward, log_softmax_derivative)):
     case(slope_of, normal(3, 4), normal(3, 4), axis=1, expected=theirs, label="last axis")
     case(slope_of, normal(3, 4, 2), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
+
+# -- bits
+
+
+def bits_log_prob(x: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """By the probabilities themselves, which small logits allow."""
+    q = scipy.special.expit(logits)
+    return (x * np.log(q) + (1 - x) * np.log(1 - q)).sum(-1)
+
+
+def bits_slope(g: np.ndarray, x: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    return g[..., None] * (x - scipy.special.expit(logits))
+
+
+for label, leading in (("repeated", (4,)), ("one each", (3, 4)), ("one for all", ()), ("spread", (3, 1))):
+    case(mg.bits_log_prob, normal(*leading, 5), normal(3, 4, 5), expected=bits_log_prob, label=label)
+    case(bits_log_prob_backward, normal(3, 4), normal(*leading, 5), normal(3, 4, 5), expected=bits_slope, label=label)
+case(mg.bits_log_prob, normal(0, 5), normal(3, 0, 5), expected=bits_log_prob, label="empty")
 
 # -- shapes
 

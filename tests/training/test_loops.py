@@ -13,9 +13,9 @@ from minigen.losses import ADVERSARIAL, adversarial
 from minigen.models import mlp_gan
 from minigen.models.gaussian import Gaussian as GaussianModel
 from minigen.nn import Module, Parameter
-from minigen.optim import EMA, SGD, Adam
+from minigen.optim import EMA, SGD, Adam, linear_warmup
 from minigen.random import Generator
-from minigen.training import Run, fit_adversarial, fit_likelihood, train_discriminator_alone
+from minigen.training import Run, fit_adversarial, fit_likelihood, read_state, train_discriminator_alone
 
 # ------------------------------------------------------------------------------------------------------ the order of calls
 
@@ -114,6 +114,88 @@ def test_the_likelihood_loop():
     ]  # fmt: skip
     # Both weights w fall from 1 to 1 - 0.1 w.
     assert run.history.column("likelihood") == [1.0, pytest.approx(0.81, rel=1e-12)]
+
+
+class Weighed(Module):
+    """Its loss is beta w^2 + log(batch), a term each."""
+
+    def __init__(self):
+        self.w, self.beta, self.seen = Parameter(np.ones(1)), 7.0, []
+
+    def loss(self, batch, rng):
+        self.seen.append(self.beta)
+        square, other = mg.sum(self.w * self.w), mg.log(mg.tensor(np.float64(batch)))
+        loss = self.beta * square + other
+        return loss, {"square": square.detach(), "other": other, "loss": loss.detach()}
+
+
+def test_attributes_of_the_model_are_annealed_before_each_step():
+    model = Weighed()
+    run = Run(steps=4, progress=False)
+    optimizer = SGD(model, learning_rate=0.1)
+    schedule = linear_warmup(0.5, steps=2)
+    fit_likelihood(model, itertools.repeat(1.0), optimizer, run, rng=None, anneal={"beta": schedule})
+    assert model.seen == [0.25, 0.5, 0.5, 0.5]
+    # w falls by 0.2 beta w a step.
+    assert model.w.item() == pytest.approx(0.95 * 0.9**3)
+
+
+def test_a_resumed_run_goes_on_annealing_where_it_stopped(tmp_path):
+    path = tmp_path / "checkpoint"
+    seen = []
+    for steps in (3, 5):
+        model = Weighed()
+        run = Run(steps=steps, checkpoint=path, parts={"model": model}, progress=False)
+        if path.exists():
+            run.resume()
+        optimizer = SGD(model, learning_rate=0.1)
+        fit_likelihood(
+            model, itertools.repeat(1.0), optimizer, run, rng=None, anneal={"beta": linear_warmup(1, steps=4)}
+        )
+        seen += model.seen
+    assert seen == [0.25, 0.5, 0.75, 1.0, 1.0]
+
+
+def test_only_what_the_model_has_can_be_annealed():
+    model = Weighed()
+    with pytest.raises(AttributeError, match="betta"):
+        fit_likelihood(
+            model, iter([1.0]), SGD(model, learning_rate=0.1), Run(steps=1), rng=None, anneal={"betta": float}
+        )
+    assert model.seen == []
+
+
+@pytest.mark.parametrize(("batch", "value"), [(0.0, "-inf"), (-1.0, "nan")])
+@pytest.mark.parametrize("bad", [0, 3])
+def test_a_loss_that_is_not_finite_stops_at_that_step_and_names_the_term(tmp_path, bad, batch, value):
+    # Step 3 is not one at which figures are recorded.
+    model, path = Weighed(), tmp_path / "checkpoint"
+    optimizer = SGD(model, learning_rate=0.1)
+    parts = {"model": model, "optimizer": optimizer}
+    run = Run(steps=9, every=2, label="VAE", checkpoint=path, parts=parts, save_seconds=0.0, progress=False)
+    batches = (batch if step == bad else 1.0 for step in itertools.count())
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError) as raised:
+        fit_likelihood(model, batches, optimizer, run, rng=None)
+    words = str(raised.value)
+    assert words.startswith(f"VAE: other is {value} at step {bad}; lower the learning rate")
+    assert run.step == bad
+    assert np.isfinite(model.w.data).all()
+    if bad == 0:
+        assert not path.exists()
+        assert "last good state" not in words
+    else:
+        assert words.endswith(f"The last good state, after {bad} steps, is in {path}")
+        assert read_state(path)["run.step"] == bad
+        np.testing.assert_array_equal(read_state(path)["model.w"], model.w.data)
+
+
+def test_a_loss_without_terms_is_called_the_loss():
+    model = Weighed()
+    model.loss = lambda batch, rng: (mg.sum(model.w * batch), {})
+    with pytest.raises(FloatingPointError, match="loss is inf at step 1"):
+        fit_likelihood(
+            model, iter([1.0, np.inf]), SGD(model, learning_rate=0.1), Run(steps=2, progress=False), rng=None
+        )
 
 
 def test_the_generators_step_writes_no_gradient_to_the_discriminator():

@@ -110,6 +110,57 @@ def test_a_diverged_run_is_not_monitored():
         go_through(run, lambda step: run.record(step, loss=float("nan")))
 
 
+def test_figures_can_be_checked_without_being_recorded(tmp_path):
+    run = Run(steps=2, label="VAE", checkpoint=tmp_path / "checkpoint", progress=False)
+    run.check(0, {"loss": 1.0, "elbo": -1e30})
+    with pytest.raises(FloatingPointError, match=r"VAE: elbo is -inf at step 0; .*around the training$"):
+        run.check(0, {"loss": 1.0, "elbo": -float("inf")})
+    assert run.history.rows == []
+
+
+class Weight:
+    """A part of a checkpoint that diverges."""
+
+    def __init__(self):
+        self.value = np.zeros(3, np.float32)
+
+    def state(self):
+        return {"w": self.value, "count": np.arange(3), "note": float("nan")}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_state_that_is_not_finite_is_not_saved_and_the_last_good_one_is_kept(tmp_path, bad):
+    path, weight = tmp_path / "checkpoint", Weight()
+    run = Run(steps=9, label="VAE", checkpoint=path, parts={"model": weight}, save_seconds=0.0, progress=False)
+
+    def diverge(step):
+        weight.value = np.full(3, float(step), np.float32)
+        if step == 4:
+            weight.value[1] = bad
+
+    message = rf"^VAE: model\.w is not finite after 5 steps, and is not saved\. The last good state, after 4 steps, is in {path}$"
+    with pytest.raises(FloatingPointError, match=message):
+        go_through(run, diverge)
+    found = read_state(path)
+    assert found["run.step"] == 4
+    np.testing.assert_array_equal(found["model.w"], [3, 3, 3])
+
+
+def test_what_the_last_step_spoils_is_not_saved_either(tmp_path):
+    path, weight = tmp_path / "checkpoint", Weight()
+    run = Run(steps=2, checkpoint=path, parts={"model": weight}, progress=False)
+    with pytest.raises(FloatingPointError, match=r"model\.w is not finite after 2 steps, and is not saved$"):
+        go_through(run, lambda step: weight.value.fill(float("nan") if step == 1 else 0.0))
+    assert not path.exists()
+
+
+def test_without_a_checkpoint_no_state_is_looked_at():
+    weight = Weight()
+    run = Run(steps=2, parts={"model": weight}, progress=False)
+    go_through(run, lambda step: weight.value.fill(float("nan")))
+    assert run.step == 2
+
+
 def test_an_error_in_the_loop_leaves_no_handlers():
     before = handlers()
 

@@ -1,0 +1,60 @@
+"""The nearest training images: whether a model draws new images, or those that it has learnt by heart.
+
+The distance is Euclidean, over pixels. It finds copies. It does not tell likeness: an image and itself shifted by a pixel may be further
+apart than images of two classes (Theis, van den Oord & Bethge 2016, "A note on the evaluation of generative models", section 3.2).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 2**22  # numbers of float64 in hand at a time: 32 MiB
+
+
+class Nearest(NamedTuple):
+    """The nearest of M images to each of N.
+
+    Attributes:
+        indices: which it is, (N,); the first of several equally near ones.
+        distances: how far it is, (N,).
+    """
+
+    indices: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+def nearest_images(images: NDArray, *, among: NDArray) -> Nearest:
+    """Find the nearest image to each, by the Euclidean distance over pixels, in memory that does not grow with M or N.
+
+    Args:
+        images: (N, ...), such as samples.
+        among: (M, ...), such as the training images.
+
+    Raises:
+        ValueError: images of two sizes, or none to choose among.
+
+    Example:
+        >>> training = np.array([[0.0, 0.0], [3.0, 4.0]])
+        >>> nearest_images(np.array([[3.0, 3.0], [0.0, 0.0]]), among=training)
+        Nearest(indices=array([1, 0]), distances=array([1., 0.]))
+    """
+    if images.shape[1:] != among.shape[1:] or not len(among):
+        raise ValueError(
+            f"nearest_images: images are {images.shape}, those to choose among {among.shape}; expected one size, and M >= 1"
+        )
+    indices, squares = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
+    pixels = max(1, int(np.prod(images.shape[1:])))
+    rows = max(1, int(min(CHUNK / pixels, CHUNK**0.5)))
+    for start in range(0, len(images), rows):
+        here = slice(start, start + rows)
+        x = images[here].reshape(-1, pixels).astype(np.float64)
+        for first in range(0, len(among), rows):
+            y = among[first : first + rows].reshape(-1, pixels).astype(np.float64)
+            # |x - y|^2 = |x|^2 - 2 x.y + |y|^2, of which |x|^2 is the same for all y
+            found = ((y * y).sum(axis=1) - 2 * (x @ y.T)).argmin(axis=1)
+            square = ((x - y[found]) ** 2).sum(axis=1)  # anew: the difference above has lost digits
+            better = square < squares[here]
+            indices[here] = np.where(better, first + found, indices[here])
+            squares[here] = np.where(better, square, squares[here])
+    return Nearest(indices, np.sqrt(squares))

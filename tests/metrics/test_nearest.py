@@ -1,0 +1,42 @@
+"""Nearest training images, against all distances by brute force, however they are cut into pieces."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigen.metrics import nearest, nearest_images
+
+
+@settings(max_examples=20)
+@given(n=st.integers(0, 12), m=st.integers(1, 30), seed=st.integers(0, 100), chunk=st.sampled_from([1, 50, 2**22]))
+def test_the_nearest_are_those_of_brute_force(n, m, seed, chunk):
+    rng = np.random.default_rng(seed)
+    images, among = (rng.uniform(size=(count, 3, 2, 1)).astype("float32") for count in (n, m))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "CHUNK", chunk)
+        found = nearest_images(images, among=among)
+    distances = np.linalg.norm((images[:, None] - among[None].astype(float)).reshape(n, m, 6), axis=2)
+    np.testing.assert_array_equal(found.indices, distances.argmin(axis=1))
+    np.testing.assert_allclose(found.distances, distances.min(axis=1), rtol=1e-12)
+
+
+def test_a_copy_is_found_at_distance_zero_among_many_far_from_the_origin():
+    among = 1e4 + np.random.default_rng(0).normal(size=(5000, 10))
+    found = nearest_images(among[[7, 4999]], among=among)
+    np.testing.assert_array_equal(found.indices, [7, 4999])
+    np.testing.assert_array_equal(found.distances, 0)
+
+
+@pytest.mark.parametrize("chunk", [1, 2**22])
+def test_of_equally_near_ones_the_first_counts(chunk, monkeypatch):
+    monkeypatch.setattr(nearest, "CHUNK", chunk)
+    among = np.array([[2.0], [1.0], [1.0], [-1.0]])
+    assert nearest_images(np.array([[0.0]]), among=among).indices == [1]
+
+
+def test_images_of_another_size_and_an_empty_choice_are_refused():
+    with pytest.raises(ValueError, match=r"images are \(2, 3\), those to choose among \(5, 4\)"):
+        nearest_images(np.zeros((2, 3)), among=np.zeros((5, 4)))
+    with pytest.raises(ValueError, match="M >= 1"):
+        nearest_images(np.zeros((2, 3)), among=np.zeros((0, 3)))
