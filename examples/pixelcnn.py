@@ -33,7 +33,7 @@ import minigen as mg
 from minigen import plots
 from minigen.backend import to_device
 from minigen.data import BINARIZATIONS, IMAGE_SETS, Batches, BinaryBatches, Images, binarize, coloured, load_images
-from minigen.metrics import exact_log_likelihood
+from minigen.metrics import bits_per_dimension, exact_log_likelihood
 from minigen.models import (
     BernoulliConditional,
     CategoricalConditional,
@@ -248,7 +248,7 @@ def measure(lesson: Lesson) -> dict[str, Any]:
         "epochs": lesson.run.steps / lesson.steps_per_epoch,
         "test_log_likelihood": float(found.mean()),
         "standard_error": float(found.std() / np.sqrt(len(found))),
-        "bits_per_dimension": float(-found.mean() / np.log(2) / lesson.model.sites),
+        "bits_per_dimension": bits_per_dimension(found.mean(), dimensions=lesson.model.sites),
         "test_images": len(found),
         "parameters": sum(parameter.size for parameter in lesson.model.parameters()),
         "seconds": round(lesson.run.seconds, 1),

@@ -666,7 +666,10 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
         )
     for name, found in figures.get("latent_space", {}).items():
         rows.append(
-            (f"{name}: agreement, evenness, completeness", ", ".join(f"{share:.2f}" for share in found.values()))
+            (
+                f"{name}: agreement, evenness, completeness (test images)",
+                "{agreement:.2f}, {evenness:.2f}, {completeness:.2f} ({held_out:.2f})".format(**found),
+            )
         )
     rows += [("parameters", f"{figures['parameters']:,}"), ("seconds of training", f"{figures['seconds']:.1f}")]
     print(table(rows, f"VAE on {arguments.data}, {arguments.steps} steps, seed {arguments.seed}"))
