@@ -1,8 +1,14 @@
 """Options, marks and settings of the whole suite."""
 
+import gc
+import os
 import signal
 import sys
 import warnings
+
+# The processes of pytest -n share the cores, where threads of BLAS and PyTorch would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from doubles import strict_cupy
@@ -64,6 +70,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow; pass --slow to run it"))
         if "gpu" in item.keywords and no_gpu:
             item.add_marker(pytest.mark.skip(reason=no_gpu))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # thousands of collected tests stay to the end; no later collection need look at them
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,5 +1,6 @@
 """`python -m minigen`: what it says is so, whatever is installed."""
 
+import functools
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from minigen import __main__ as main
 from minigen.training import versions
 
 
+@functools.cache
 def run(*arguments, before="", **environment):
     """What `python -m minigen` prints, after the lines `before`; warnings are errors, and nothing else is printed."""
     code = f"import runpy, sys; sys.argv[1:] = {list(arguments)}\n{before}\nrunpy.run_module('minigen', run_name='__main__')"

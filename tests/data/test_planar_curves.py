@@ -36,7 +36,7 @@ def on_a_grid(density, n):
 @pytest.mark.parametrize("name", PLANAR_TARGETS)
 def test_the_density_integrates_to_one_and_has_the_mean_and_deviation_it_states(name):
     density = planar_target(name)
-    x, p = on_a_grid(density, 400)
+    x, p = on_a_grid(density, 250)
     assert p.sum() == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(p @ x, density.mean, atol=1e-3)
     variances = p @ np.square(x - density.mean)
@@ -133,7 +133,7 @@ def test_one_moon_is_the_other_turned_half_about_the_mean(x):
 
 @pytest.mark.parametrize("name", BENT)
 def test_samples_follow_the_density(name):
-    density, n, cells, fine = planar_target(name), 40_000, 20, 20
+    density, n, cells, fine = planar_target(name), 40_000, 20, 12
     x = density.sample(n, Generator(5))
     assert (x.shape, x.dtype) == ((n, 2), np.float32)
     _, p = on_a_grid(density, cells * fine)
@@ -157,7 +157,7 @@ def test_the_mean_of_minus_log_p_over_samples_is_the_entropy(name):
 # ------------------------------------------------------------------------------------------------------------------------ entropy
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(scale=st.floats(0.01, 10.0), centre=st.tuples(coordinates, coordinates))
 def test_entropy_of_one_gaussian(scale, centre):
     entropy = PlanarMixture([centre], scale=scale).entropy()
@@ -172,7 +172,7 @@ def test_entropy_of_modes_well_apart(name):
     assert mixture.entropy() == pytest.approx(expected, abs=2e-6)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(twist=st.floats(-1.0, 1.0))
 def test_bending_keeps_the_entropy(twist):
     sizes = {"arms": 3, "radius": 1.0, "lengthwise": 0.4, "across": 0.3}

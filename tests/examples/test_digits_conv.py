@@ -87,12 +87,6 @@ def test_another_seed_is_another_network_tested_on_the_same_images(tmp_path, mon
     assert np.array_equal(np.sum(one["confusion"], axis=1), np.sum(other["confusion"], axis=1))
 
 
-def test_pictures_in_another_format(tmp_path, monkeypatch):
-    run_here(monkeypatch, "digits_conv", tmp_path, "--steps", "3", "--format", "svg")
-    for name in ("filters.svg", "confusion.svg", "mistakes.svg"):
-        assert "<svg" in (tmp_path / name).read_text()
-
-
 # --------------------------------------------------------------------------------------------------------- MNIST from a folder
 
 
@@ -109,13 +103,12 @@ def small_mnist(tmp_path):
     return folder
 
 
-def test_mnist_is_read_from_a_folder(small_mnist, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    figures = run_here(
-        monkeypatch, "digits_conv", out, "--data", "mnist", "--data-dir", str(small_mnist), "--steps", "2"
-    )
+def test_mnist_is_read_from_a_folder_and_drawn_in_another_format(small_mnist, tmp_path, monkeypatch):
+    out, options = tmp_path / "out", ["--data", "mnist", "--steps", "2", "--format", "svg"]
+    figures = run_here(monkeypatch, "digits_conv", out, *options, "--data-dir", str(small_mnist))
     assert (figures["training_images"], figures["test_images"], figures["batch_size"]) == (150, 20, 128)
-    assert {"filters.png", "confusion.png", "mistakes.png"} < files_in(out)
+    for name in ("filters.svg", "confusion.svg", "mistakes.svg"):
+        assert "<svg" in (out / name).read_text()
     network = load_classifier(out / "feature-extractor-mnist.safetensors")
     assert network.features(np.zeros((3, 28, 28, 1), "float32")).shape == (3, 64)
 

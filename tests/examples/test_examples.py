@@ -48,27 +48,44 @@ def test_every_example_is_covered():
 # ------------------------------------------------------------------------------------------------------- what they leave
 
 
+def files_in(out):
+    return {path.name for path in out.iterdir()}
+
+
+def assert_same_files(one, other, names):
+    for name in names:
+        if not re.fullmatch(
+            r"metrics\.json|checkpoint\.safetensors|(ring|grid)-.*\.safetensors", name
+        ):  # which tell the time
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
 @pytest.mark.parametrize("name", SHORT)
-def test_an_example_writes_what_it_says_and_repeats_itself(name, tmp_path, monkeypatch):
+def test_an_example_writes_what_it_says_and_repeats_itself(name, tmp_path, monkeypatch, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
-    printed, figures = run_alone(name, first, *SHORT[name])
-    written = {path.name for path in first.iterdir()}
-    assert f"written to {first}/: {', '.join(sorted(written))}" in printed
-    assert "metrics.json" in written
-    pictures = [path for path in first.iterdir() if path.suffix == ".png"]
+    undrawn = ["--no-plots"] if "--no-plots" in options_of(name) else []  # the pictures take longest
+    printed, figures = run_alone(name, first, *SHORT[name], *undrawn)
+    again = run_here(monkeypatch, name, second, *SHORT[name])
+    for out, text in ((first, printed), (second, capsys.readouterr().out)):
+        assert f"written to {out}/: {', '.join(sorted(files_in(out)))}" in text
+    assert "metrics.json" in files_in(first) <= files_in(second)
+    pictures = [path for path in second.iterdir() if path.suffix == ".png"]
     assert pictures
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert figures["seed"] == 0
     assert {"python", "numpy", "minigen"} <= set(figures["versions"])
+    assert without_time(again) == without_time(figures)
+    assert_same_files(first, second, files_in(first))
 
-    assert without_time(run_here(monkeypatch, name, second, *SHORT[name])) == without_time(figures)
-    assert {path.name for path in second.iterdir()} == written
-    for path in written:
-        if not re.fullmatch(
-            r"metrics\.json|checkpoint\.safetensors|(ring|grid)-.*\.safetensors", path
-        ):  # which tell the time
-            assert (second / path).read_bytes() == (first / path).read_bytes()
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHORT)
+def test_an_example_draws_the_same_pictures_in_another_process(name, tmp_path):
+    for out in ("first", "second"):
+        run_alone(name, tmp_path / out, *SHORT[name])
+    assert files_in(tmp_path / "first") == files_in(tmp_path / "second")
+    assert_same_files(tmp_path / "first", tmp_path / "second", files_in(tmp_path / "first"))
 
 
 def test_gaussian_mle_with_minibatches(tmp_path, monkeypatch):
@@ -112,6 +129,7 @@ def test_optimal_transport_finds_what_is_a_distance_and_what_is_none(tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
+@pytest.mark.slow
 def test_optimal_transport_draws_in_other_formats(tmp_path, monkeypatch):
     run_here(monkeypatch, "optimal_transport", tmp_path, "--triples", "1", "--format", "svg")
     pictures = {path.name for path in tmp_path.iterdir()} - {"metrics.json"}

@@ -3,7 +3,6 @@
 import math
 import re
 import runpy
-import shutil
 import signal
 import statistics
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from minigen.data import TARGETS, target
 from minigen.losses import ADVERSARIAL, adversarial
 from minigen.metrics import wasserstein1_to_quantile
-from minigen.models import mlp_gan
+from minigen.models import GAN, mlp_gan
 from minigen.random import Generator
 from minigen.training import load_state, read_state
 
@@ -63,19 +62,16 @@ def assert_figures(figures, loss="nonsaturating"):
         assert figures["discriminator_gap"] is None
 
 
-@pytest.mark.parametrize("name", TARGETS)
-def test_every_target(name, tmp_path, monkeypatch):
-    figures = run(monkeypatch, tmp_path, "--target", name)
-    assert_figures(figures)
-    assert len(figures["mode_mass"]) == len(target(name).centres)
-    assert files_in(tmp_path) == FILES
-
-
-@pytest.mark.parametrize("loss", ADVERSARIAL)
-def test_every_loss(loss, tmp_path, monkeypatch):
-    figures = run(monkeypatch, tmp_path, "--loss", loss, "--seed", "3", "--latent", "1")
+@pytest.mark.parametrize(("name", "loss"), list(zip(TARGETS, ADVERSARIAL, strict=True)))
+def test_every_target_and_every_loss(name, loss, tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path, "--target", name, "--loss", loss, "--seed", "3", "--latent", "1")
     assert_figures(figures, loss)
+    assert len(figures["mode_mass"]) == len(target(name).centres)
     assert figures["critic_steps"] == (5 if loss.startswith("wasserstein") else 1)
+    assert files_in(tmp_path) == FILES
+    state = read_state(tmp_path / "weights.safetensors")
+    largest = max(abs(array).max() for name, array in state.items() if name.startswith("model.discriminator"))
+    assert (largest <= np.float32(0.1)) == (loss == "wasserstein")  # the critic's weights stay within their bound
 
 
 def test_the_number_of_critic_steps_may_be_chosen(tmp_path, monkeypatch):
@@ -86,31 +82,16 @@ def test_the_number_of_critic_steps_may_be_chosen(tmp_path, monkeypatch):
     assert recorded["generator_optimizer.steps"] == 3
 
 
-@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein"])
-def test_the_weights_of_a_critic_stay_within_their_bound(loss, tmp_path, monkeypatch):
-    run(monkeypatch, tmp_path, "--loss", loss)
-    state = read_state(tmp_path / "weights.safetensors")
-    largest = max(abs(array).max() for name, array in state.items() if name.startswith("model.discriminator"))
-    assert (largest <= np.float32(0.1)) == (loss == "wasserstein")
-
-
-def test_pictures_in_another_format(tmp_path, monkeypatch):
-    run_here(
-        monkeypatch, "gan_1d", tmp_path, "--steps", "3", "--format", "pdf", "--loss", "wasserstein", "--show-saturation"
-    )
-    assert files_in(tmp_path) == FILES | {"densities.pdf", "training.pdf", "training.gif", "saturation.pdf"}
-    for picture in tmp_path.glob("*.pdf"):
-        assert picture.read_bytes().startswith(b"%PDF")
-
-
-def test_saturation_does_not_change_the_result(tmp_path, monkeypatch):
-    plain = run_here(monkeypatch, "gan_1d", tmp_path / "plain", *SHORT, "--seed", "1")
-    shown = run_here(monkeypatch, "gan_1d", tmp_path / "shown", "--steps", "3", "--seed", "1", "--show-saturation")
-    assert without_time(shown) == without_time(plain)
-    assert files_in(tmp_path / "shown") == FILES | PICTURES | {"saturation.png"}
-    assert files_in(tmp_path / "plain") == FILES
-    other = run(monkeypatch, tmp_path / "other", "--seed", "2")
+def test_pictures_in_another_format_and_of_saturation_do_not_change_the_result(tmp_path, monkeypatch):
+    options = ["--steps", "3", "--loss", "wasserstein", "--seed"]
+    plain, other = (run(monkeypatch, tmp_path / seed, *options, seed) for seed in "12")
     assert other["wasserstein1"] != plain["wasserstein1"]
+    out = tmp_path / "shown"
+    shown = run_here(monkeypatch, "gan_1d", out, *options, "1", "--format", "pdf", "--show-saturation")
+    assert without_time(shown) == without_time(plain)
+    assert files_in(out) == FILES | {"densities.pdf", "training.pdf", "training.gif", "saturation.pdf"}
+    for picture in out.glob("*.pdf"):
+        assert picture.read_bytes().startswith(b"%PDF")
 
 
 def test_the_result_is_the_averaged_generator(tmp_path, monkeypatch):
@@ -213,33 +194,43 @@ def entries(path):
     }
 
 
-@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein-gp"])
-def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(loss, tmp_path, monkeypatch):
-    options = ["--loss", loss, "--steps", "1500", "--critic-steps", "1"]
-    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    expected = run_here(monkeypatch, "gan_1d", unbroken, *options)
+def interrupted(monkeypatch, out, number, after, *options):
+    """Run it and send this process a signal in the midst of a step; return its last words."""
+    loss, calls = GAN.discriminator_loss, []
 
-    for number, more in ((signal.SIGINT, []), (signal.SIGTERM, ["--resume"])):
-        words = broken_off(broken, number, *options, *more)
-        assert re.search(
-            r"stopped after \d+ of 1500 steps; their state is in .*; the same command with --resume", words
-        )
+    def loss_with_signal(self, *batch, **keywords):
+        calls.append(batch)
+        if len(calls) == after:
+            signal.raise_signal(number)
+        return loss(self, *batch, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GAN, "discriminator_loss", loss_with_signal)
+        return refused(patch, out, *options)
+
+
+@pytest.mark.parametrize(("loss", "drawing"), [("nonsaturating", []), ("wasserstein-gp", ["--no-plots"])])
+def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(loss, drawing, tmp_path, monkeypatch):
+    options = ["--loss", loss, "--steps", "12", "--critic-steps", "1"]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    expected = run(monkeypatch, unbroken, *options)
+    weights = (unbroken / "weights.safetensors").read_bytes()
+    again = run_here(monkeypatch, "gan_1d", unbroken, *options, *drawing, "--resume")
+    assert again == expected  # a finished run is only measured again: the time is that of the training
+    assert (unbroken / "weights.safetensors").read_bytes() == weights
+    assert files_in(unbroken) == (FILES if drawing else FILES | PICTURES)
+
+    for number, after, total, more in ((signal.SIGINT, 3, 3, []), (signal.SIGTERM, 4, 7, ["--resume"])):
+        words = interrupted(monkeypatch, broken, number, after, *options, *more)
+        assert f"stopped after {total} of 12 steps; their state is in " in words
         assert files_in(broken) == {"checkpoint.safetensors"}
-    figures = run_here(monkeypatch, "gan_1d", broken, *options, "--resume")
+    figures = run_here(monkeypatch, "gan_1d", broken, *options, *drawing, "--resume")
 
     assert without_time(figures) == without_time(expected)
     assert entries(broken / "checkpoint.safetensors") == entries(unbroken / "checkpoint.safetensors")
-    for name in (FILES | PICTURES) - {"metrics.json", "checkpoint.safetensors"}:  # the animation too
+    assert files_in(broken) == files_in(unbroken)
+    for name in files_in(unbroken) - {"metrics.json", "checkpoint.safetensors"}:  # the animation too
         assert (broken / name).read_bytes() == (unbroken / name).read_bytes()
-
-
-def test_a_finished_run_is_only_measured_again(tmp_path, monkeypatch):
-    first = run(monkeypatch, tmp_path)
-    before = (tmp_path / "weights.safetensors").read_bytes()
-    again = run_here(monkeypatch, "gan_1d", tmp_path, "--steps", "3", "--resume", "--format", "svg")
-    assert again == first  # the time too: it is that of the training
-    assert (tmp_path / "weights.safetensors").read_bytes() == before
-    assert "densities.svg" in files_in(tmp_path)
 
 
 def test_steps_may_grow(tmp_path, monkeypatch):
@@ -276,19 +267,19 @@ def test_there_must_be_something_to_resume(tmp_path, monkeypatch):
     assert not (tmp_path / "typo").exists()
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
-    # Broken off, resumed, and then killed the hard way: what the first session left is still whole.
-    out = tmp_path / "out"
-    broken_off(out, signal.SIGINT, "--steps", "1500")
-    kept = (out / "checkpoint.safetensors").read_bytes()
-    process = started(out, "--steps", "1500", "--resume")
-    process.kill()
+def test_a_process_that_is_broken_off_then_killed_and_resumed_ends_as_an_unbroken_run(tmp_path, monkeypatch):
+    options, broken = ["--steps", "1500"], tmp_path / "broken"
+    words = broken_off(broken, signal.SIGTERM, *options)
+    assert re.search(r"stopped after \d+ of 1500 steps; their state is in .*; the same command with --resume", words)
+    kept = (broken / "checkpoint.safetensors").read_bytes()
+    process = started(broken, *options, "--resume")
+    process.kill()  # the hard way: what the session before left is still whole
     process.communicate()
-    assert (out / "checkpoint.safetensors").read_bytes() == kept
-    shutil.copytree(out, tmp_path / "copy")
-    for folder in (out, tmp_path / "copy"):
-        run_here(monkeypatch, "gan_1d", folder, "--steps", "1500", "--no-plots", "--resume")
-    assert entries(out / "checkpoint.safetensors") == entries(tmp_path / "copy" / "checkpoint.safetensors")
+    assert (broken / "checkpoint.safetensors").read_bytes() == kept
+    resumed = run(monkeypatch, broken, *options, "--resume")
+    unbroken = run(monkeypatch, tmp_path / "unbroken", *options)
+    assert without_time(resumed) == without_time(unbroken)
+    assert entries(broken / "checkpoint.safetensors") == entries(tmp_path / "unbroken" / "checkpoint.safetensors")
 
 
 # ---------------------------------------------------------------------------------------------------------- what it learns

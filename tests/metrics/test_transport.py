@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import optimize, stats
@@ -108,6 +108,7 @@ def test_free_transport_costs_nothing():
 # -------------------------------------------------------------------------------------------------------------- on the line
 
 
+@settings(max_examples=20)
 @given(line=on_a_line)
 def test_sorting_solves_the_linear_program(line):
     x, y, a, b = line
@@ -125,6 +126,7 @@ def test_the_cost_of_sorting_is_the_wasserstein_distance(line):
     assert wasserstein1(x, y, a=a, b=b) == exact
 
 
+@settings(max_examples=20)
 @given(line=on_a_line)
 def test_the_linear_program_gives_the_distance_on_the_line(line):
     x, y, a, b = line
@@ -175,6 +177,7 @@ def test_to_one_side_all_plans_on_the_line_cost_the_same():
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@settings(max_examples=15)
 @given(x=points(4), y=points(5), z=points(3), weights=st.tuples(masses(4), masses(5), masses(3)))
 def test_the_distance_is_one(metric, x, y, z, weights):
     a, b, c = weights

@@ -1,5 +1,6 @@
 """What holds of every picture: legible letters, labelled axes, nothing cut off, and no global state."""
 
+import functools
 import subprocess
 import sys
 
@@ -137,23 +138,28 @@ LABELLED = [
 PICTURES = [*LABELLED, _graph, _rows]  # a row of images is its own label
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-def test_letters_are_legible_and_none_is_cut_off(picture):
+@functools.cache
+def drawn(picture):
+    """A figure that no test changes."""
     figure = picture()
     figure.draw_without_rendering()
+    return figure
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_letters_are_legible_and_none_is_cut_off(picture):
+    figure = drawn(picture)
     for text in figure.findobj(Text):
         assert text.get_fontsize() >= 11, text
-    drawn, page = figure.get_tightbbox(), figure.bbox_inches
-    assert min(drawn.x0, drawn.y0) >= -1e-9
-    assert drawn.x1 <= page.x1 + 1e-9
-    assert drawn.y1 <= page.y1 + 1e-9
+    box, page = figure.get_tightbbox(), figure.bbox_inches
+    assert min(box.x0, box.y0) >= -1e-9
+    assert box.x1 <= page.x1 + 1e-9
+    assert box.y1 <= page.y1 + 1e-9
 
 
 @pytest.mark.parametrize("picture", LABELLED)
 def test_every_axis_with_ticks_has_a_label(picture):
-    figure = picture()
-    figure.draw_without_rendering()
-    for panel in figure.axes:
+    for panel in drawn(picture).axes:
         for axis in (panel.xaxis, panel.yaxis):
             ticked = axis.get_visible() and any(
                 label.get_visible() and label.get_text() for label in axis.get_ticklabels()
@@ -163,9 +169,7 @@ def test_every_axis_with_ticks_has_a_label(picture):
 
 @pytest.mark.parametrize("picture", [_gan, _training, _saturation, _units, _bounds])
 def test_legends_stand_above_their_panels(picture):
-    figure = picture()
-    figure.draw_without_rendering()
-    for panel in figure.axes:
+    for panel in drawn(picture).axes:
         if panel.get_legend():
             assert panel.get_legend().get_window_extent().y0 >= panel.get_window_extent().y1
 

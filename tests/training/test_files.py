@@ -65,11 +65,11 @@ def test_a_write_removes_what_a_killed_one_left_of_the_same_file_only(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_200_kills_while_saving_lose_nothing(tmp_path):
+def test_100_kills_while_saving_lose_nothing(tmp_path):
     script = Path(__file__).parent / "kill_while_saving.py"
-    done = subprocess.run([sys.executable, script, tmp_path, "200"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script, tmp_path, "100"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20  # so many were in the middle of writing
+    assert int(done.stdout) > 10  # so many were in the middle of writing
 
 
 # ---------------------------------------------------------------------------------------------------------- round trip
