@@ -17,6 +17,8 @@ from minigen.training import add_run_options
 from .running import FOLDER, run_alone, run_here, without_time
 
 SHORT = {
+    "cvae": ["--steps", "3"],
+    "denoising_autoencoder": ["--steps", "2"],
     "digits_conv": ["--steps", "3"],
     "gan_1d": ["--steps", "3"],
     "gan_dynamics": ["--steps", "3", "--data", "ring"],
@@ -24,9 +26,14 @@ SHORT = {
     "language_model": ["--steps", "2", "--length", "10"],
     "made": ["--steps", "3"],
     "optimal_transport": ["--triples", "50"],
+    "pca_vs_autoencoder": ["--steps", "3"],
     "pixelcnn": ["--steps", "2", "--features", "6", "--layers", "2"],
     "pixelrnn": ["--steps", "2", "--features", "6", "--depth", "1"],
     "reparameterization": ["--repetitions", "20"],
+    "segmentation": ["--steps", "2"],
+    "transfer": ["--steps", "3"],
+    "vae": ["--steps", "3", "--evaluation-k", "5"],
+    "vae_amortization": ["--steps", "3", "--fit-steps", "3", "--evaluation-k", "5"],
 }  # fmt: skip
 
 

@@ -331,6 +331,40 @@ def lstm_sequence(x, weight_x, weight_h, bias, hidden, cell, mask=None, *, rever
     return walked(step, x, [hidden, cell], mask, reverse)
 
 
+def nade_logits(x, weight, hidden_bias, out_weight, bias):
+    """Site by site, each from the ones before it."""
+    logits = [
+        torch.sigmoid(hidden_bias + x[:, :i] @ weight[:i]) @ out_weight[i] + bias[i] for i in range(len(bias))
+    ]  # (N,) each
+    return torch.stack(logits, dim=1)
+
+
+def image_lstm(inputs, weight, *, direction):
+    """Pixel by pixel, by PyTorch's function of one step, to which the states before come side by side."""
+    n, height, width, features = *inputs.shape[:3], weight.shape[1]
+    beside = 1 if direction == "left" else -1
+    taps = [(-1, k - len(weight) // 2) for k in range(len(weight))] if direction == "down" else [(-1, 0), (0, beside)]
+    down, right = (-1, 0) if direction == "down" else (0, beside)  # where the cell comes from
+    states, zero = {}, [inputs.new_zeros(n, features)] * 2
+    for i in range(height):
+        for j in range(width)[::-beside]:
+            seen = torch.stack([states.get((i + r, j + s), zero)[0] for r, s in taps])  # (taps, N, H)
+            total = inputs[:, i, j] + torch.einsum("tnh,thk->nk", seen, weight)
+            gate_i, gate_f, g, gate_o = total.split(features, dim=1)
+            cell = torch.sigmoid(gate_f) * states.get((i + down, j + right), zero)[1] + torch.sigmoid(
+                gate_i
+            ) * torch.tanh(g)
+            states[i, j] = torch.sigmoid(gate_o) * torch.tanh(cell), cell
+    rows = [torch.stack([states[i, j][0] for j in range(width)], dim=1) for i in range(height)]
+    return torch.stack(rows, dim=1)
+
+
+def bits_log_prob(x, logits):
+    """Minus PyTorch's cross-entropy, which takes logits and targets of one shape."""
+    x, logits = torch.broadcast_tensors(x, logits)
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=-1)
+
+
 TWINS = {
     "abs": torch.abs,
     "add": torch.add,
@@ -339,6 +373,8 @@ TWINS = {
     "attend_packed": self_attention,
     "attention": attention,
     "avg_pool2d": pooling(F.avg_pool2d),
+    "bits_log_prob": bits_log_prob,
+    "bits_log_prob_backward": lambda g, x, logits: g[..., None] * (x - torch.sigmoid(logits)),
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
     "concatenate": lambda *arrays, axis=0: torch.cat(arrays, dim=axis),
@@ -367,6 +403,7 @@ TWINS = {
     "gelu_backward": derivative(gelu),
     "gradient_reversal": lambda x, scale: x,  # by a scale of -1, the only one of which the derivative is the gradient
     "gru_sequence": gru_sequence,
+    "image_lstm": image_lstm,
     "index": index,
     "join": lambda *arrays, axis: torch.cat(arrays, dim=axis),
     "leaky_relu": leaky_relu,
@@ -390,6 +427,7 @@ TWINS = {
     "minimum": torch.minimum,
     "moveaxis": torch.moveaxis,
     "multiply": torch.mul,
+    "nade_logits": nade_logits,
     "negative": torch.neg,
     "norm": reduction(torch.linalg.vector_norm),
     "normalize": normalize,
