@@ -49,7 +49,6 @@ def test_it_has_no_address_so_that_the_readable_kernels_serve_it():
         "__index__",
         "ctypes",
         "data",
-        "flags",
         "strides",
     ):
         assert not hasattr(x, name), name
