@@ -13,8 +13,8 @@ All three say p(x) = prod_i p(x_i | the pixels before x_i). They differ in what 
     python examples/made.py --data mnist --binarization static --ordering random --steps 9000 --out runs/made-mnist
     python examples/made.py --sample 100 --out runs/made                        # 100 images of a finished run
 
-Row by row, a pixel is best told from its neighbour just visited; but one hidden unit or none has a degree that lets it see that far, and no
-farther. So made without --direct does better under a random ordering, and with it better still row by row.
+Row by row, a pixel is best told from its neighbour just visited, but hardly a hidden unit has the degree that lets it see that far and no
+farther. That may be why, in trials, made without --direct did better under a random ordering, and with it better still row by row.
 
 It writes samples, completions of which the upper half is given, the weights, what each pixel costs, metrics.json and a checkpoint into the
 folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes on from there, to the same result bit
