@@ -1,6 +1,7 @@
 """`python -m minigen`: what it says is so, whatever is installed."""
 
 import functools
+import importlib
 import json
 import os
 import platform
@@ -240,6 +241,7 @@ def test_where_no_folder_can_be_written_to_it_says_so(monkeypatch):
     pytest.importorskip("numba")
     from minigen.kernels import compiler
 
+    importlib.import_module("minigen.kernels.cpu")  # imported below for the first time, its kernels would stay the stub
     uncached = SimpleNamespace(stats=SimpleNamespace(cache_path=None))
     monkeypatch.setattr(compiler, "loop", lambda function: uncached)
     found = main.cpu_kernels("cpu")
