@@ -16,9 +16,7 @@ command with --resume goes on from there, to the same result bit by bit.
 """
 
 import argparse
-import io
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,9 +50,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -83,10 +82,7 @@ def main() -> None:
         is_trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        if is_trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments)
         return
@@ -379,12 +375,10 @@ def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     samples = mg.tensor(drawn).to("cpu").numpy()
     if lesson.visible:
         samples = np.where(lesson.hidden == 1, samples, images)
-    content = io.BytesIO()
-    np.savez_compressed(content, images=samples, **{"completed" if lesson.visible else "labels": chosen})
-    write_atomically(arguments.out / "samples.npz", content.getvalue())
+    write_arrays(arguments.out / "samples.npz", images=samples, **{"completed" if lesson.visible else "labels": chosen})
     figure = plots.image_grid(samples[:100], title=f"{lesson.test.name}: samples, {described(arguments)}")
-    plots.save(figure, arguments.out / "samples.png")
-    print(f"written to {arguments.out}/: samples.npz, samples.png")
+    plots.save(figure, arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -418,9 +412,4 @@ def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

@@ -14,8 +14,6 @@ by bit.
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,9 +36,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -65,10 +64,7 @@ def main() -> None:
         trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        if trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         sample(lesson, arguments)
         return
@@ -210,12 +206,10 @@ def sample(lesson: Lesson, arguments: argparse.Namespace) -> None:
             p = model.decode(model.encode(corruption(kind)(images, rng=rng)))
             images = p.sample(rng=rng)
     last = p.mean.to("cpu").numpy()
-    content = io.BytesIO()
-    np.savez(content, images=last)
-    write_atomically(arguments.out / "samples.npz", content.getvalue())
+    write_arrays(arguments.out / "samples.npz", images=last)
     title = f"{ROUNDS} rounds of {kind} noise and repair, from noise"
-    plots.save(plots.image_grid(last, title=title), arguments.out / "samples.png")
-    print(f"written to {arguments.out}/: samples.npz, samples.png")
+    plots.save(plots.image_grid(last, title=title), arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def draw(lesson: Lesson, arguments: argparse.Namespace) -> None:
@@ -261,9 +255,4 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error_found:
-        sys.exit(f"\nerror: {error_found}")
+    run_program(main)

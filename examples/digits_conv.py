@@ -18,7 +18,6 @@ Ctrl-C ends the training after the step under way; the same command with --resum
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +36,7 @@ from minigen.training import (
     device,
     fit_likelihood,
     plain_errors,
+    run_program,
     save_classifier,
     table,
     versions,
@@ -218,7 +218,4 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+    run_program(main)

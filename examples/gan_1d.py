@@ -19,7 +19,6 @@ only measures and draws again.
 import argparse
 import copy
 import hashlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from minigen.training import (
     device,
     fit_adversarial,
     plain_errors,
+    run_program,
     save_state,
     table,
     train_discriminator_alone,
@@ -347,7 +347,4 @@ def report(figures: dict, density: Density, arguments: argparse.Namespace) -> No
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+    run_program(main)

@@ -18,7 +18,6 @@ command with --resume goes on from there, to the same result bit by bit.
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from minigen.training import (
     device,
     fit_adversarial,
     plain_errors,
+    run_program,
     table,
     versions,
     write_metrics,
@@ -385,7 +385,4 @@ def spread(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+    run_program(main)

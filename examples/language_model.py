@@ -19,7 +19,6 @@ to the same result bit by bit.
 import argparse
 import hashlib
 import math
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -47,6 +46,7 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
     write_atomically,
@@ -94,10 +94,7 @@ def main() -> None:
             raise ValueError("--prompt is empty; leave it out to begin from nothing")
         prompt = text.encode(arguments.prompt or "")
         lesson = Lesson(text, arguments)
-        if is_trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if not is_trained:
         lesson.learn()
     lesson.model.eval()
@@ -328,7 +325,4 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+    run_program(main)

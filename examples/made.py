@@ -22,8 +22,6 @@ by bit. With --resume, --steps may also grow: the learning rate, which falls to 
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,9 +50,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -81,10 +80,7 @@ def main() -> None:
         trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        if trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments)
         return
@@ -265,9 +261,7 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, and write them as a picture and as numbers."""
     samples = lesson.drawn(np.zeros((arguments.sample, *lesson.model.size), np.float32))
-    numbers = io.BytesIO()
-    np.savez_compressed(numbers, samples=samples.astype(np.uint8))
-    write_atomically(arguments.out / "samples.npz", numbers.getvalue())
+    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
     figure = plots.image_grid(samples, title=f"{arguments.sample} samples of {arguments.model}")
     plots.save(figure, arguments.out / f"samples.{arguments.format}")
     print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
@@ -369,9 +363,4 @@ def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

@@ -16,8 +16,6 @@ command with --resume goes on from there, to the same result bit by bit.
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,9 +39,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -71,10 +70,7 @@ def main() -> None:
         trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        if trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         sample(lesson, arguments)
         return
@@ -303,14 +299,12 @@ def sample(lesson: Lesson, arguments: argparse.Namespace) -> None:
     drawn = codes.mean(axis=0) + rng.normal((arguments.sample, arguments.code)) @ factor.T
     z = mg.tensor(drawn.astype(np.float32), device=lesson.device)
     images = mg.tensor(model.mean_images(z)).to("cpu").numpy()
-    content = io.BytesIO()
-    np.savez(content, images=images)
-    write_atomically(arguments.out / "samples.npz", content.getvalue())
+    write_arrays(arguments.out / "samples.npz", images=images)
     plots.save(
         plots.image_grid(images, title="codes drawn from one normal distribution, decoded"),
-        arguments.out / "samples.png",
+        arguments.out / f"samples.{arguments.format}",
     )
-    print(f"written to {arguments.out}/: samples.npz, samples.png")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 # ------------------------------------------------------------------------------------------------------ pictures
@@ -395,9 +389,4 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error_found:
-        sys.exit(f"\nerror: {error_found}")
+    run_program(main)

@@ -19,8 +19,6 @@ on from there, to the same result bit by bit.
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,9 +45,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -73,10 +72,7 @@ def main() -> None:
         trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        if trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments)
         return
@@ -208,9 +204,7 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, and write them as a picture and as numbers."""
     samples = lesson.finished(np.zeros((arguments.sample, *lesson.model.size)))
-    numbers = io.BytesIO()
-    np.savez_compressed(numbers, samples=samples.astype(np.uint8))
-    write_atomically(arguments.out / "samples.npz", numbers.getvalue())
+    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
     figure = plots.image_grid(samples, title=f"{arguments.sample} samples of a PixelRNN")
     plots.save(figure, arguments.out / f"samples.{arguments.format}")
     print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
@@ -264,9 +258,4 @@ def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

@@ -12,8 +12,6 @@ after the step under way; the same command with --resume goes on from there, to 
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,9 +33,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -61,10 +60,7 @@ def main() -> None:
         trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        if trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         sample(lesson, arguments)
         return
@@ -181,11 +177,9 @@ def sample(lesson: Lesson, arguments: argparse.Namespace) -> None:
     chosen = rng.integers(0, len(test.images), arguments.sample)
     pictures = clutter(test.unit()[chosen], size=lesson.size, fragments=lesson.fragments, rng=rng)
     found = {name: model.predict(pictures.images) for name, model in lesson.models.models.items()}
-    content = io.BytesIO()
-    np.savez(content, **pictures._asdict(), **found)
-    write_atomically(arguments.out / "samples.npz", content.getvalue())
-    draw(pictures, lesson, arguments.out / "samples.png")
-    print(f"written to {arguments.out}/: samples.npz, samples.png")
+    write_arrays(arguments.out / "samples.npz", **pictures._asdict(), **found)
+    draw(pictures, lesson, arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def draw(pictures: Cluttered, lesson: Lesson, path: Path) -> None:
@@ -212,9 +206,4 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

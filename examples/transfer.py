@@ -19,8 +19,6 @@ the same command with --resume goes on from there, to the same result bit by bit
 
 import argparse
 import copy
-import io
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,9 +43,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -196,11 +195,8 @@ class Pair:
 
     def begin(self, arguments: argparse.Namespace, is_trained: bool) -> None:
         """Look for an earlier run of this training."""
-        if is_trained:
-            self.run.resume()
-        else:
-            there = (arguments.out / self.run.checkpoint.name).is_file()
-            self.run.begin(resume=arguments.resume and there, overwrite=arguments.overwrite)
+        there = (arguments.out / self.run.checkpoint.name).is_file()
+        self.run.begin(resume=is_trained or (arguments.resume and there), overwrite=arguments.overwrite)
 
     def learn(self) -> None:
         """Train until the run's last step."""
@@ -389,11 +385,11 @@ def write_samples(pair: Pair, arguments: argparse.Namespace) -> None:
     rng = Generator(EVALUATION_SEED, device=pair.device)
     z = mg.tensor(rng.normal((arguments.sample, arguments.latent)))
     samples = mg.tensor(pair.vae.mean_images(z)).to("cpu").numpy()
-    content = io.BytesIO()
-    np.savez_compressed(content, images=samples)
-    write_atomically(arguments.out / "samples.npz", content.getvalue())
-    plots.save(plots.image_grid(samples[:100], title="samples of the VAE"), arguments.out / "samples.png")
-    print(f"written to {arguments.out}/: samples.npz, samples.png")
+    write_arrays(arguments.out / "samples.npz", images=samples)
+    plots.save(
+        plots.image_grid(samples[:100], title="samples of the VAE"), arguments.out / f"samples.{arguments.format}"
+    )
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -414,9 +410,4 @@ def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

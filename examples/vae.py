@@ -17,8 +17,6 @@ falls to 0, is then that of the longer run from there on.
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import NormalDist
@@ -65,9 +63,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -103,10 +102,7 @@ def main() -> None:
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
         extractor = load_extractor(arguments, lesson.model)
-        if is_trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments.sample)
         return
@@ -486,9 +482,7 @@ def write_samples(lesson: Lesson, n: int) -> None:
         "means": lesson.decode(z),
         "samples": in_parts(lambda z: lesson.model.decode(z).sample(rng=rng), z, lesson.device),
     }
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    write_atomically(out / "samples.npz", content.getvalue())
+    write_arrays(out / "samples.npz", **arrays)
     figure = plots.image_grid(arrays["means"][:400], title=f"{lesson.name}: E[x|z], z from the prior")
     name = f"samples.{lesson.arguments.format}"
     plots.save(figure, out / name)
@@ -677,9 +671,4 @@ def report(figures: dict, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

@@ -22,8 +22,6 @@ command with --resume goes on from there, to the same result bit by bit.
 
 import argparse
 import copy
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,9 +45,10 @@ from minigen.training import (
     plain_errors,
     positive,
     recall,
+    run_program,
     table,
     versions,
-    write_atomically,
+    write_arrays,
     write_metrics,
 )
 
@@ -71,10 +70,7 @@ def main() -> None:
     with plain_errors():
         is_trained = recall(arguments, SETTINGS)
         lesson = Lesson(*load_images(arguments.data, folder=arguments.data_dir), arguments)
-        if is_trained:
-            lesson.run.resume()
-        else:
-            lesson.run.begin(resume=arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments.sample)
         return
@@ -353,15 +349,13 @@ def write_samples(lesson: Lesson, n: int) -> None:
         name: mg.tensor(model.mean_images(lesson.judge().normal((n, model.latent)))).to("cpu").numpy()
         for name, model in (("encoder", lesson.models.amortized), ("table", lesson.models.free))
     }
-    content = io.BytesIO()
-    np.savez_compressed(content, **drawn)
-    write_atomically(arguments.out / "samples.npz", content.getvalue())
+    write_arrays(arguments.out / "samples.npz", **drawn)
     figure = plots.image_rows(
         [(f"trained with the {name}", images[:SHOWN]) for name, images in drawn.items()],
         title=f"{lesson.name}: samples",
     )
-    plots.save(figure, arguments.out / "samples.png")
-    print(f"written to {arguments.out}/: samples.npz, samples.png")
+    plots.save(figure, arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -391,9 +385,4 @@ def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
-    except FloatingPointError as error:
-        sys.exit(f"\nerror: {error}")
+    run_program(main)

@@ -6,12 +6,16 @@ no code is ever loaded. On the GPU or the CPU, the same file results.
 
 import copy
 import glob
+import io
 import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from minigen.backend import to_device
 from minigen.nn import check_state
@@ -63,6 +67,25 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     _flush_folder(path.parent)
     for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*{ASIDE}"):
         left_behind.unlink(missing_ok=True)
+
+
+def write_arrays(path: str | Path, **arrays: NDArray[Any]) -> None:
+    """Write named arrays as one compressed file of NumPy's, whole or not at all.
+
+    Args:
+        path: the file, by custom "*.npz"; `numpy.load` reads it.
+        **arrays: on the CPU.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_arrays(Path(folder) / "samples.npz", labels=np.arange(3))
+        ...     with np.load(Path(folder) / "samples.npz") as found:
+        ...         found["labels"]
+        array([0, 1, 2])
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_atomically(path, content.getvalue())
 
 
 def _flush_folder(folder: Path) -> None:

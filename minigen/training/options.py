@@ -140,3 +140,24 @@ def plain_errors() -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def run_program(main: Callable[[], None]) -> None:
+    """Run a program whose training may be broken off or diverge: either ends it with a sentence, not a traceback.
+
+    Args:
+        main: the program.
+
+    Example:
+        >>> def main():
+        ...     raise KeyboardInterrupt("stopped after 3 of 10 steps")
+        >>> run_program(main)
+        Traceback (most recent call last):
+        SystemExit: stopped after 3 of 10 steps; the same command with --resume goes on from there
+    """
+    try:
+        main()
+    except KeyboardInterrupt as interruption:
+        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+    except FloatingPointError as error:
+        sys.exit(f"\nerror: {error}")
