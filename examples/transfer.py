@@ -207,15 +207,6 @@ class Pair:
         for images in self.batches:
             yield mg.tensor(images, device=self.device)
 
-    def in_parts(self, function: Callable[[mg.Tensor], Any], images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Apply a function to images without recording a graph, some hundred at a time."""
-        with mg.no_grad():
-            parts = [
-                mg.tensor(function(mg.tensor(images[i : i + 500], device=self.device))).to("cpu").numpy()
-                for i in range(0, len(images), 500)
-            ]
-        return np.concatenate(parts)
-
 
 # ------------------------------------------------------------------------------------------------------- few labels
 
@@ -232,7 +223,9 @@ def learn_from_few_labels(
     features |= {f"{name}, hidden layer": nn.Sequential(*encoder.layers[:-1]) for name, encoder in encoders.items()}
     features |= {"autoencoder, code": pair.autoencoder.encode, "VAE, code": pair.vae.encode}
     for name, function in features.items():
-        known, unknown = (pair.in_parts(function, data.unit()) for data in (training, test))  # (N, F)
+        known, unknown = (
+            nn.in_batches(function, data.unit(), device=pair.device) for data in (training, test)
+        )  # (N, F)
         mean, scale = known.mean(axis=0), known.std(axis=0)
         scale = np.sqrt((scale * scale).mean())  # one for all features: noise in those that hardly vary is not blown up
         known, unknown = (known - mean) / scale, (unknown - mean) / scale
@@ -298,7 +291,7 @@ def descend(network: nn.Module, loss: Callable[[], mg.Tensor], *, steps: int, ra
 
 def accuracy(pair: Pair, network: nn.Module, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the share of examples whose class has the largest logit."""
-    return float((pair.in_parts(network, inputs).argmax(axis=1) == labels).mean())
+    return float((nn.in_batches(network, inputs, device=pair.device).argmax(axis=1) == labels).mean())
 
 
 # -------------------------------------------------------------------------------------------------------- anomalies

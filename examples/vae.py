@@ -264,22 +264,12 @@ class Lesson:
 
     def codes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the posterior means, (N, H, W, C) -> (N, d)."""
-        return in_parts(self.model.encode, images, self.device)
+        return nn.in_batches(self.model.encode, images, device=self.device)
 
     def decode(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return E[x|z], (..., d) -> (..., H, W, C)."""
-        images = in_parts(self.model.mean_images, z.reshape(-1, self.model.latent), self.device)
+        images = nn.in_batches(self.model.mean_images, z.reshape(-1, self.model.latent), device=self.device)
         return images.reshape(*z.shape[:-1], *self.model.size)
-
-
-def in_parts(
-    function: Callable[[mg.Tensor], Any], arrays: NDArray[np.float32], device: str, size: int = 500
-) -> NDArray[np.float32]:
-    """Apply a function without recording a graph, some rows at a time."""
-    with mg.no_grad():
-        found = [function(mg.tensor(arrays[i : i + size], device=device)) for i in range(0, len(arrays), size)]
-        found = [mg.tensor(part).to("cpu").numpy() for part in found]
-    return np.concatenate(found)
 
 
 def build_vae(size: tuple[int, ...], arguments: argparse.Namespace, rng: Generator) -> VAE:
@@ -317,7 +307,7 @@ class Snapshots:
 
     def draw(self) -> NDArray[np.float32]:
         """Return E[x|z] of the codes, (N, H, W, C)."""
-        return in_parts(self.model.mean_images, self.z, self.model.parameters()[0].device)
+        return nn.in_batches(self.model.mean_images, self.z, device=self.model.parameters()[0].device)
 
     def state(self) -> dict[str, Any]:
         """Return the images, and how many there are."""
@@ -436,7 +426,7 @@ def planes(lesson: Lesson, is_trained: bool) -> dict[str, Plane]:
     autoencoder = train_autoencoder(lesson, is_trained)
 
     def decode(z: NDArray[np.float32]) -> NDArray[np.float32]:
-        return in_parts(autoencoder.mean_images, z, lesson.device)
+        return nn.in_batches(autoencoder.mean_images, z, device=lesson.device)
 
     return {
         "autoencoder": plane(lesson, autoencoder.codes, decode, has_prior=False),
@@ -480,7 +470,7 @@ def write_samples(lesson: Lesson, n: int) -> None:
     arrays = {
         "z": z,
         "means": lesson.decode(z),
-        "samples": in_parts(lambda z: lesson.model.decode(z).sample(rng=rng), z, lesson.device),
+        "samples": nn.in_batches(lambda z: lesson.model.decode(z).sample(rng=rng), z, device=lesson.device),
     }
     write_arrays(out / "samples.npz", **arrays)
     figure = plots.image_grid(arrays["means"][:400], title=f"{lesson.name}: E[x|z], z from the prior")

@@ -127,16 +127,8 @@ class Autoencoder(nn.Module):
         """Return E[x | D(E(x))] of any number of images, (N, H, W, C); of spoiled ones, what they were."""
         return self._evaluated(lambda x: self.decode(self.encode(x)).mean, images)
 
-    def _evaluated(
-        self, function: Callable[[Tensor], Tensor], images: NDArray[np.float32], batch_size: int = 500
-    ) -> NDArray[np.float32]:
-        device = self.parameters()[0].device
-        with no_grad():
-            parts = [
-                function(ops.tensor(images[start : start + batch_size], device=device)).to("cpu").numpy()
-                for start in range(0, len(images), batch_size)
-            ]
-        return np.concatenate(parts)
+    def _evaluated(self, function: Callable[[Tensor], Tensor], images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return nn.in_batches(function, images, device=self.parameters()[0].device)
 
 
 class Transposed(nn.Module):

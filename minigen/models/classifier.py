@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import minigen.ops as ops
 from minigen import nn
 from minigen.distributions import Categorical
-from minigen.engine import Tensor, TensorLike, no_grad
+from minigen.engine import Tensor, TensorLike
 from minigen.random import Generator
 
 
@@ -133,17 +133,10 @@ class ConvClassifier(nn.Module):
         convolution, norm, relu, _ = self.blocks[0]
         return self._evaluated(lambda x: relu(norm(convolution(x))), images)
 
-    def _evaluated(
-        self, function: Callable[[Tensor], Tensor], images: NDArray[np.float32], batch_size: int = 500
-    ) -> NDArray[np.float32]:
-        was_training, device = self.training, self.last.weight.device
+    def _evaluated(self, function: Callable[[Tensor], Tensor], images: NDArray[np.float32]) -> NDArray[np.float32]:
+        was_training = self.training
         self.eval()
         try:
-            with no_grad():
-                parts = [
-                    function(ops.tensor(images[start : start + batch_size], device=device)).to("cpu").numpy()
-                    for start in range(0, len(images), batch_size)
-                ]
+            return nn.in_batches(function, images, device=self.last.weight.device)
         finally:
             self.train(was_training)
-        return np.concatenate(parts)

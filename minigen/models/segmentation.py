@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 import minigen.ops as ops
 from minigen import nn
 from minigen.distributions import Bernoulli
-from minigen.engine import Tensor, TensorLike, no_grad
+from minigen.engine import Tensor, TensorLike
 from minigen.random import Generator
 
 
@@ -121,13 +121,9 @@ class Segmenter(nn.Module):
 
     def predict(self, images: NDArray[np.float32], *, batch_size: int = 250) -> NDArray[np.float32]:
         """Return p(mask = 1 | x) of every pixel of any number of images, (N, H, W, C) -> (N, H, W, 1), without a graph."""
-        device = self.last.weight.device
-        with no_grad():
-            parts = [
-                ops.sigmoid(self(ops.tensor(images[start : start + batch_size], device=device))).to("cpu").numpy()
-                for start in range(0, len(images), batch_size)
-            ]
-        return np.concatenate(parts)
+        return nn.in_batches(
+            lambda x: ops.sigmoid(self(x)), images, device=self.last.weight.device, batch_size=batch_size
+        )
 
 
 def _two_convolutions(before: int, after: int, rng: Generator) -> nn.Sequential:

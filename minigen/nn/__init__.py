@@ -3,6 +3,7 @@
 from minigen.nn import init as init
 from minigen.nn.adversarial import GradientReversal, MinibatchStdDev
 from minigen.nn.attention import KeyValueCache, MultiHeadAttention, SelfAttention2d
+from minigen.nn.batches import in_batches
 from minigen.nn.conv import (
     Conv1d,
     Conv2d,
@@ -45,5 +46,5 @@ __all__ = [
     "LearnedPositions", "Linear", "MaskedConv2d", "MaskedLinear", "MaxPool2d", "MinibatchStdDev", "Module", "MultiHeadAttention",
     "Parameter", "PixelNorm", "PixelShuffle", "ReLU", "Reparametrized", "Reshape", "ResidualBlock", "SelfAttention2d", "Sequential",
     "SiLU", "Sigmoid", "SinusoidalEmbedding", "Softmax", "Softplus", "SpectralNorm", "Tanh", "TransformerBlock", "Upsample2d", "WeightNorm",
-    "channel_mask", "check_state", "detached", "frozen_statistics", "init", "summary", "tap_mask",
+    "channel_mask", "check_state", "detached", "frozen_statistics", "in_batches", "init", "summary", "tap_mask",
 ]  # fmt: skip
