@@ -6,12 +6,13 @@
     dcgan        32 x 32 x 3: four transposed convolutions against four convolutions, with batch normalization; a step of D, one of G
     pixelcnn     28 x 28: a 7x7 convolution with mask A, five 3x3 ones with mask B, 64 channels, and two 1x1; Bernoulli pixels
 
-A step is forward, backward and Adam, in float32 on one batch. PyTorch's masked convolution is a dense one with a masked weight.
+A step is forward, backward and Adam, in float32 on one batch.
 """
 
 from typing import Any
 
 import numpy as np
+from masked import masked_convolution
 from players import Player
 
 import minigen as mg
@@ -172,20 +173,9 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
 
         return [Player(discriminator, discriminator_loss, GAN_BETAS), Player(generator, generator_loss, GAN_BETAS)]
 
-    class Masked(net.Conv2d):
-        """A dense convolution whose weight is multiplied by a mask."""
-
-        def __init__(self, inputs: int, taps: int, kind: str) -> None:
-            super().__init__(inputs, CHANNELS, taps, padding=taps // 2)
-            mask = nn.tap_mask((taps, taps), kind=kind).astype(np.float32)
-            self.register_buffer("mask", torch.from_numpy(mask))
-
-        def forward(self, x: Any) -> Any:
-            return functional.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
-
-    layers = [Masked(1, 7, "A"), net.ReLU()]
+    layers = [masked_convolution(torch, 1, CHANNELS, kernel=(7, 7), kind="A"), net.ReLU()]
     for _ in range(BLOCKS):
-        layers += [Masked(CHANNELS, 3, "B"), net.ReLU()]
+        layers += [masked_convolution(torch, CHANNELS, CHANNELS, kernel=(3, 3), kind="B"), net.ReLU()]
     pixels = placed(*layers, net.Conv2d(CHANNELS, CHANNELS, 1), net.ReLU(), net.Conv2d(CHANNELS, 1, 1))
     likelihood = functional.binary_cross_entropy_with_logits
     return [Player(pixels, lambda: likelihood(pixels(images), images, reduction="sum") / n)]

@@ -11,6 +11,7 @@ lines is written as one product and the gates for each line, and the diagonals a
 from typing import Any
 
 import numpy as np
+from masked import masked_convolution
 from players import Player
 
 import minigen as mg
@@ -46,19 +47,6 @@ def torch_pixelrnn(torch: Any, name: str) -> Any:
     """Return the same network in PyTorch, its parameters in the same order."""
     net, functional, half = torch.nn, torch.nn.functional, FEATURES // 2
 
-    class MaskedConv2d(net.Conv2d):
-        """`nn.MaskedConv2d` of one colour."""
-
-        def __init__(self, before: int, after: int, kernel: tuple[int, int], kind: str) -> None:
-            super().__init__(before, after, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
-            mask = torch.ones(kernel)
-            mask[kernel[0] // 2, kernel[1] // 2 + (kind == "B") :] = 0
-            mask[kernel[0] // 2 + 1 :] = 0
-            self.register_buffer("mask", mask)
-
-        def forward(self, x: Any) -> Any:
-            return self._conv_forward(x, self.weight * self.mask, self.bias)
-
     class ImageLSTM(net.Module):
         """`models.pixelrnn.ImageLSTM`, of images (N, C, H, W)."""
 
@@ -66,7 +54,8 @@ def torch_pixelrnn(torch: Any, name: str) -> Any:
             super().__init__()
             self.direction = direction
             taps = 3 if direction == "down" else 2
-            self.input_to_state = MaskedConv2d(FEATURES, 4 * half, (1, 3 if direction == "down" else 1), "B")
+            kernel = (1, 3 if direction == "down" else 1)
+            self.input_to_state = masked_convolution(torch, FEATURES, 4 * half, kernel=kernel, kind="B")
             # In a list, as a module lists its own parameters before those of its parts.
             self.state_to_state = net.ParameterList([0.1 * torch.randn(taps, half, 4 * half)])
 
@@ -134,7 +123,7 @@ def torch_pixelrnn(torch: Any, name: str) -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            self.first = MaskedConv2d(1, FEATURES, (7, 7), "A")
+            self.first = masked_convolution(torch, 1, FEATURES, kernel=(7, 7), kind="A")
             self.blocks = net.Sequential(*(Block() for _ in range(LAYERS)))
             self.head = net.Sequential(
                 net.ReLU(), net.Conv2d(FEATURES, FEATURES, 1), net.ReLU(), net.Conv2d(FEATURES, 1, 1)

@@ -25,6 +25,7 @@ from minigen.kernels.attention import reference as attention
 from minigen.kernels.bits import reference as bits
 from minigen.kernels.convolution import reference as convolution
 from minigen.kernels.exponentials import reference as exponentials
+from minigen.kernels.gated import reference as gated
 from minigen.kernels.image_lstm import reference as image_lstm
 from minigen.kernels.memory import release_workspaces as release_workspaces
 from minigen.kernels.nade import reference as nade
@@ -150,6 +151,10 @@ log_softmax_backward = _choose(exponentials.log_softmax_backward, on_gpu=False)
 # bits
 bits_log_prob = _choose(bits.bits_log_prob)
 bits_log_prob_backward = _choose(bits.bits_log_prob_backward)
+
+# gated activation units
+gated_tanh = _choose(gated.gated_tanh, on_gpu=False)
+gated_tanh_backward = _choose(gated.gated_tanh_backward, on_gpu=False)
 
 # recurrent networks
 rnn_forward = _choose(recurrence.rnn_forward, on_gpu=False)

@@ -20,7 +20,7 @@ from minigen import nn
 from minigen.engine import TensorLike
 from minigen.kernels.raster.network import Layer, Network
 from minigen.models.conditionals import Conditional
-from minigen.models.raster import RasterModel, Size, condition_map, head, head_layers, layer, run_head, spread
+from minigen.models.raster import RasterModel, Size, condition_map, head, head_layers, layer, run_head, shifted
 from minigen.random import Generator
 
 
@@ -39,8 +39,7 @@ def gate(x: Any, *, colours: int = 1) -> Any:
     *places, channels = x.shape
     if colours > 1:
         x = ops.reshape(x, shape=(*places, colours, channels // colours))
-    a, b = ops.split(x, 2, axis=-1)
-    y = ops.tanh(a) * ops.sigmoid(b)
+    y = ops.gated_tanh(x)
     return y if colours == 1 else ops.reshape(y, shape=(*places, channels // 2))
 
 
@@ -94,8 +93,8 @@ class GatedLayer(nn.Module):
     def forward(self, v: Any, h: Any, condition: TensorLike | None = None) -> tuple[Any, Any]:
         """Return a, (N, H, W, 2p), and h, (N, H, W, p). The next layer's v is gate(a); after the last, none is needed."""
         vertical_shift, horizontal_shift = self.shifts(condition)
-        a = self.vertical(v) + spread(vertical_shift)
-        b = self.horizontal(h) + self.link(a) + spread(horizontal_shift)
+        a = shifted(self.vertical(v), vertical_shift)
+        b = shifted(self.horizontal(h) + self.link(a), horizontal_shift)
         change = self.last(gate(b, colours=self.colours))
         return a, h + change if self.is_residual else change
 

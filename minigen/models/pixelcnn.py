@@ -21,7 +21,7 @@ from minigen import nn
 from minigen.engine import Tensor, TensorLike
 from minigen.kernels.raster.network import Layer, Network
 from minigen.models.conditionals import Conditional
-from minigen.models.raster import RasterModel, Size, condition_map, head, head_layers, layer, run_head, spread
+from minigen.models.raster import RasterModel, Size, condition_map, head, head_layers, layer, run_head, shifted
 from minigen.random import Generator
 
 
@@ -56,7 +56,7 @@ class MaskedBlock(nn.Module):
     def forward(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return the features, (N, H, W, 2h) -> (N, H, W, 2h)."""
         h = ops.relu(self.narrow(ops.relu(x)))
-        h = self.masked(h) + spread(self.shift(condition) if self.shift else None)
+        h = shifted(self.masked(h), self.shift(condition) if self.shift else None)
         return x + self.wide(ops.relu(h))
 
 

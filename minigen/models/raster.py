@@ -191,6 +191,6 @@ def condition_map(
     return None if embedding_features is None else nn.Linear(embedding_features, outputs, rng=rng, bias=False)
 
 
-def spread(shift: Tensor | None) -> Any:
-    """Return numbers of each example, (N, K), as they are added to all its pixels, (N, 1, 1, K); 0.0 for None."""
-    return 0.0 if shift is None else ops.expand_dims(shift, (1, 2))
+def shifted(x: Any, shift: Tensor | None) -> Any:
+    """Return features, (N, H, W, K), with numbers of each example, (N, K), added to all its pixels; without any, as they are."""
+    return x if shift is None else x + ops.expand_dims(shift, (1, 2))

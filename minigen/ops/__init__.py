@@ -47,6 +47,7 @@ from minigen.ops.elementwise import (
     where,
 )
 from minigen.ops.estimators import gradient_reversal, straight_through
+from minigen.ops.gated import gated_tanh
 from minigen.ops.index import gather, index, scatter_add
 from minigen.ops.linalg import einsum, linear, matmul
 from minigen.ops.norm import normalize
@@ -85,12 +86,12 @@ from minigen.ops.shape import (
 __all__ = [
     "abs", "add", "arange", "argmax", "astype", "attention", "avg_pool2d", "bits_log_prob", "broadcast_to", "clip", "concatenate", "conv1d",
     "conv2d", "conv_transpose1d", "conv_transpose2d", "cos", "cumsum", "divide", "einsum", "elu", "equal", "erf", "exp", "expand_dims",
-    "expm1", "flip", "from_dlpack", "full", "gather", "gelu", "gradient_reversal", "greater", "greater_equal", "leaky_relu",
-    "less", "less_equal", "linear", "linspace", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d",
-    "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal", "ones", "pad",
-    "pixel_shuffle", "pixel_unshuffle", "power", "prod", "relu", "repeat", "reshape", "scatter_add", "self_attention", "sigmoid", "sign",
-    "silu", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "straight_through", "subtract", "sum", "tanh", "tensor",
-    "tile", "transpose", "upsample2d", "var", "where", "zeros",
+    "expm1", "flip", "from_dlpack", "full", "gated_tanh", "gather", "gelu", "gradient_reversal", "greater", "greater_equal", "leaky_relu",
+    "less", "less_equal", "linear", "linspace", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d", "maximum",
+    "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal", "ones", "pad", "pixel_shuffle",
+    "pixel_unshuffle", "power", "prod", "relu", "repeat", "reshape", "scatter_add", "self_attention", "sigmoid", "sign", "silu", "sin",
+    "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "straight_through", "subtract", "sum", "tanh", "tensor", "tile",
+    "transpose", "upsample2d", "var", "where", "zeros",
 ]  # fmt: skip
 
 # What Tensor's operators and methods call: the one place where the engine reaches upwards.

@@ -31,6 +31,7 @@ from minigen.ops.elementwise import (
     softplus_backward,
     tanh_backward,
 )
+from minigen.ops.gated import gated_tanh_backward
 from minigen.ops.image_lstm import image_lstm
 from minigen.ops.index import ARRAY, index, put, take
 from minigen.ops.linalg import einstein_sum, matrix_product
@@ -345,6 +346,24 @@ for label, leading in (("repeated", (4,)), ("one each", (3, 4)), ("one for all",
     case(mg.bits_log_prob, normal(*leading, 5), normal(3, 4, 5), expected=bits_log_prob, label=label)
     case(bits_log_prob_backward, normal(3, 4), normal(*leading, 5), normal(3, 4, 5), expected=bits_slope, label=label)
 case(mg.bits_log_prob, normal(0, 5), normal(3, 0, 5), expected=bits_log_prob, label="empty")
+
+# -- gated activation units
+
+
+def gated(x: np.ndarray) -> np.ndarray:
+    a, b = np.split(x, 2, axis=-1)
+    return np.tanh(a) * scipy.special.expit(b)
+
+
+def gated_slope(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    a, b = np.split(x, 2, axis=-1)
+    slope_b = scipy.special.expit(b) * scipy.special.expit(-b)
+    return np.concatenate([g * scipy.special.expit(b) / np.cosh(a) ** 2, g * np.tanh(a) * slope_b], axis=-1)
+
+
+for label, leading in (("one row", ()), ("rows", (2, 3)), ("empty", (0,))):
+    case(mg.gated_tanh, normal(*leading, 6), expected=gated, label=label)
+    case(gated_tanh_backward, normal(*leading, 3), normal(*leading, 6), expected=gated_slope, label=label)
 
 # -- shapes
 

@@ -365,6 +365,15 @@ def bits_log_prob(x, logits):
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=-1)
 
 
+def gated_tanh(x):
+    a, b = x.chunk(2, dim=-1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+def gated_tanh_backward(g, x):
+    return torch.autograd.grad(gated_tanh(x), x, g, create_graph=True)[0]
+
+
 TWINS = {
     "abs": torch.abs,
     "add": torch.add,
@@ -397,6 +406,8 @@ TWINS = {
     "expand_dims": expand_dims,
     "expm1": torch.expm1,
     "flip": lambda x, axis=None: torch.flip(x, dims(x, axis)),
+    "gated_tanh": gated_tanh,
+    "gated_tanh_backward": gated_tanh_backward,
     "gather": lambda x, indices, axis: torch.gather(x, axis, indices),
     "gelu": gelu,
     "erf_backward": derivative(torch.erf),

@@ -1,0 +1,1 @@
+"""The gated activation unit, and the way back."""
