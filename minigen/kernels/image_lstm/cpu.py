@@ -12,10 +12,9 @@ than one line is kept there: what has been read of the line before is overwritte
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels.approximations import ONE
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.image_lstm.lines import lines, margin, steps
-from minigen.kernels.recurrence.gates import add, new_cell, scale, shown, sigmoids, tanhs, through_sigmoid, through_tanh
+from minigen.kernels.recurrence.gates import add, lstm_cell, lstm_cell_backward
 from minigen.kernels.threads import in_pieces
 from minigen.kernels.tile import ROWS, in_blocks, lanes_of, multiply, six_rows
 from minigen.kernels.vectors import copy
@@ -86,19 +85,9 @@ def _forward(states, gates, cells, inputs, blocks, jumps, walk, length, around):
         for n in range(images):
             for position in range(first, last):
                 pixel = start + (position - first) * step
-                gate, sums, c, h = (
-                    gates[n, pixel],
-                    totals[m],
-                    carried[n, position],
-                    line[n, position + around, :features],
-                )
-                copy(gate, inputs[n, pixel])
-                both, g, o = gate[: 2 * features], gate[2 * features : 3 * features], gate[3 * features :]
-                sigmoids(both, sums)
-                tanhs(g, sums[2 * features :])
-                sigmoids(o, sums[3 * features :])
-                new_cell(c, both[features:], both, g)
-                shown(h, o, c)
+                h, c = line[n, position + around, :features], carried[n, position]
+                copy(gates[n, pixel], inputs[n, pixel])
+                lstm_cell(h, c, gates[n, pixel], totals[m])
                 copy(states[n, pixel], h)
                 copy(cells[n, pixel], c)
                 m += 1
@@ -139,20 +128,11 @@ def _backward(out, g, gates, cells, blocks, jumps, walk, length, around):
             for position in range(first, last):
                 pixel = start + (position - first) * step
                 back, back_cell = totals[m, :features], back_cells[n, position]
-                slope, gate = line[n, position + around, : 4 * features], gates[n, pixel]
+                slope = line[n, position + around, : 4 * features]
                 has_before = t > 0 and before[0] <= position < before[1]
                 old = cells[n, before[2] + (position - before[0]) * before[3]] if has_before else none
-                i, f = gate[:features], gate[features : 2 * features]
-                candidate, o = gate[2 * features : 3 * features], gate[3 * features :]
                 add(back, g[n, pixel])
-                shown(bounded, ones, cells[n, pixel])
-                through_sigmoid(slope[3 * features :], back, bounded, o)
-                for k in range(features):
-                    back_cell[k] += back[k] * o[k] * (ONE - bounded[k]) * (ONE + bounded[k])
-                through_sigmoid(slope[:features], back_cell, candidate, i)
-                through_sigmoid(slope[features : 2 * features], back_cell, old, f)
-                through_tanh(slope[2 * features : 3 * features], back_cell, i, candidate)
-                scale(back_cell, f)
+                lstm_cell_backward(slope, back_cell, back, gates[n, pixel], cells[n, pixel], old, ones, bounded)
                 copy(out[n, pixel], slope)
                 m += 1
 

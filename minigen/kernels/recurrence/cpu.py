@@ -24,9 +24,9 @@ from minigen.kernels.recurrence.gates import (
     add,
     between,
     candidates,
-    new_cell,
+    lstm_cell,
+    lstm_cell_backward,
     scale,
-    shown,
     sigmoids,
     tanhs,
     through_sigmoid,
@@ -315,13 +315,7 @@ def _lstm_forward(states, gates, cells, blocks, pitch, bias, hidden, cell, mask,
         for m in range(rows):
             new = h[m, :features]
             if mask.size == 0 or mask[m, t] > 0:
-                gate, sums = gates[m, t], total[m]
-                both, g, o = gate[: 2 * features], gate[2 * features : 3 * features], gate[3 * features :]
-                sigmoids(both, sums)
-                tanhs(g, sums[2 * features :])
-                sigmoids(o, sums[3 * features :])
-                new_cell(c[m], both[features:], both, g)
-                shown(new, o, c[m])
+                lstm_cell(new, c[m], gates[m, t], total[m])
             copy(states[m, t], new)
             copy(cells[m, t], c[m])
     states[:, steps] = c
@@ -364,17 +358,7 @@ def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell,
                 out[m, t] = 0
                 continue
             old = cells[m, before] if 0 <= before < steps else cell[m]
-            gate = gates[m, t]
-            i, f = gate[:features], gate[features : 2 * features]
-            candidate, o = gate[2 * features : 3 * features], gate[3 * features :]
-            shown(bounded, ones, cells[m, t])
-            through_sigmoid(slope[3 * features :], back, bounded, o)
-            for k in range(features):
-                back_cell[k] += back[k] * o[k] * (ONE - bounded[k]) * (ONE + bounded[k])
-            through_sigmoid(slope[:features], back_cell, candidate, i)
-            through_sigmoid(slope[features : 2 * features], back_cell, old, f)
-            through_tanh(slope[2 * features : 3 * features], back_cell, i, candidate)
-            scale(back_cell, f)
+            lstm_cell_backward(slope, back_cell, back, gates[m, t], cells[m, t], old, ones, bounded)
             copy(out[m, t], slope)
             back[:] = 0
         _multiply(carried, carried, carried.shape[1], slopes, 4 * features, blocks, pitch, tables)

@@ -76,3 +76,33 @@ def through_tanh(out, g, factor, y):
     """out <- g factor (1 - y^2)."""
     for k in range(out.size):
         out[k] = g[k] * factor[k] * (ONE - y[k]) * (ONE + y[k])
+
+
+@inner
+def lstm_cell(h, c, gates, sums):
+    """i, f, g, o <- sigmoid, sigmoid, tanh, sigmoid of gates + sums, in the gates' place;  c <- f c + i g,  h <- o tanh(c)."""
+    k = h.size
+    both, g, o = gates[: 2 * k], gates[2 * k : 3 * k], gates[3 * k :]
+    sigmoids(both, sums)
+    tanhs(g, sums[2 * k :])
+    sigmoids(o, sums[3 * k :])
+    new_cell(c, both[k:], both, g)
+    shown(h, o, c)
+
+
+@inner
+def lstm_cell_backward(slope, back_cell, back, gates, cell, old, ones, bounded):
+    """The way back through `lstm_cell`, from the gradients of h, `back`, and of the new c, `back_cell`, which becomes that of the old one.
+
+    slope <- the gradient of gates + sums; bounded: room for tanh(c).
+    """
+    k = back.size
+    i, f, g, o = gates[:k], gates[k : 2 * k], gates[2 * k : 3 * k], gates[3 * k :]
+    shown(bounded, ones, cell)
+    through_sigmoid(slope[3 * k :], back, bounded, o)
+    for n in range(k):
+        back_cell[n] += back[n] * o[n] * (ONE - bounded[n]) * (ONE + bounded[n])
+    through_sigmoid(slope[:k], back_cell, g, i)
+    through_sigmoid(slope[k : 2 * k], back_cell, old, f)
+    through_tanh(slope[2 * k : 3 * k], back_cell, i, g)
+    scale(back_cell, f)
