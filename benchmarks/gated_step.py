@@ -40,7 +40,7 @@ def minigen_players(name: str, device: str) -> list[Player]:
 
 def torch_gated_pixelcnn(torch: Any) -> Any:
     """Return the same network in PyTorch, its parameters in the same order."""
-    net, functional, both = torch.nn, torch.nn.functional, 2 * FEATURES
+    net, both = torch.nn, 2 * FEATURES
 
     def gate(x: Any) -> Any:
         a, b = x.chunk(2, dim=1)
@@ -72,12 +72,12 @@ def torch_gated_pixelcnn(torch: Any) -> Any:
                 net.ReLU(), net.Conv2d(FEATURES, FEATURES, 1), net.ReLU(), net.Conv2d(FEATURES, 1, 1)
             )
 
-        def loss(self, x: Any) -> Any:
+        def forward(self, x: Any) -> Any:
             scaled = 2 * x - 1
             a, h = self.first(scaled, scaled)
             for layer in self.others:
                 a, h = layer(gate(a), h)
-            return functional.binary_cross_entropy_with_logits(self.head(h), x, reduction="sum") / len(x)
+            return self.head(h)
 
     return TorchGatedPixelCNN()
 
@@ -88,4 +88,5 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
     images = torch.from_numpy(batch()).to(device).permute(0, 3, 1, 2).contiguous(memory_format=form)
     torch.manual_seed(0)
     model = torch_gated_pixelcnn(torch).to(device).to(memory_format=form)
-    return [Player(model, lambda: model.loss(images))]
+    likelihood = torch.nn.functional.binary_cross_entropy_with_logits
+    return [Player(model, lambda: likelihood(model(images), images, reduction="sum") / len(images))]

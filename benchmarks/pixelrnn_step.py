@@ -129,9 +129,8 @@ def torch_pixelrnn(torch: Any, name: str) -> Any:
                 net.ReLU(), net.Conv2d(FEATURES, FEATURES, 1), net.ReLU(), net.Conv2d(FEATURES, 1, 1)
             )
 
-        def loss(self, x: Any) -> Any:
-            logits = self.head(self.blocks(self.first(2 * x - 1)))
-            return functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
+        def forward(self, x: Any) -> Any:
+            return self.head(self.blocks(self.first(2 * x - 1)))
 
     return TorchPixelRNN()
 
@@ -141,4 +140,5 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
     images = torch.from_numpy(batch()).to(device).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     torch.manual_seed(0)
     model = torch_pixelrnn(torch, name).to(device).to(memory_format=torch.channels_last)
-    return [Player(model, lambda: model.loss(images))]
+    likelihood = torch.nn.functional.binary_cross_entropy_with_logits
+    return [Player(model, lambda: likelihood(model(images), images, reduction="sum") / len(images))]

@@ -1,14 +1,19 @@
-"""How long drawing images takes: 28 x 28 bits, one pixel after the other.
+"""How long drawing takes: images of 28 x 28 bits, one pixel after the other, and texts of 128 characters, one after the other.
 
-    pixelcnn   `models.PixelCNN`: a 7x7 convolution with mask A, five residual blocks of 64, 32, 32 and 64 channels, two 1x1 convolutions
-    gated      `models.GatedPixelCNN`: five layers of two stacks of 32 channels, the first 7x7, two 1x1 convolutions
+    pixelcnn                     `models.PixelCNN`: a 7x7 convolution with mask A, five residual blocks of 64, 32, 32 and 64 channels, two
+                                 1x1 convolutions
+    gated_pixelcnn               that of `gated_step.py`: five layers of two stacks of 32 channels
+    row_lstm, diagonal_bilstm    those of `pixelrnn_step.py`: four layers of LSTMs of 32 features, 64 channels between
+    made                         `models.MADE`: one hidden layer of 500 units
+    lstm, transformer            those of `sequence_steps.py`: one LSTM or four blocks of 256 features
 
-Each is sampled in three ways. *Plain*: the whole network for every pixel. *Cached*: at every pixel what is new there, by a compiled walk
-over the image. *PyTorch*: the whole network for every pixel, with PyTorch's convolutions, eagerly, in the better layout. The cached time is
-that of whole samples. Where the whole network is computed, every pixel costs the same; so these times are 784 times the time of one.
+Each is sampled in three ways. *Plain*: the whole network for every pixel or character. *Cached*: each time what is new there. *PyTorch*:
+the whole network for every pixel, or for the text so far, with PyTorch's layers, eagerly, in the better layout. The cached time is that of
+whole samples. The others are a step's time, times 784 or 128: all steps cost the same, but those of PyTorch for a text, which grow with
+it; of these it is one in the middle, of 64 characters.
 
 forward_s is one pass of the network for the batch, as log p costs it; `passes` says how many of those a cached sample takes, where the
-plain one takes 784.
+plain one takes 784 or 128.
 
     python benchmarks/sampling.py [--models NAME ...] [--batches N ...] [--threads 2] [--quick] [--json F] [--plot F]
 """
@@ -16,37 +21,82 @@ plain one takes 784.
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import gated_step
 import harness
 import numpy as np
+import pixelrnn_step
+import sampling_twins as twins
+import sequence_steps
 
-from minigen import nn
 from minigen.engine import no_grad
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
-from minigen.models import BernoulliConditional, GatedPixelCNN, PixelCNN
-from minigen.models.autoregressive import PlainStepper
-from minigen.models.raster import RasterModel
+from minigen.models import MADE, BernoulliConditional, PixelCNN
+from minigen.models.autoregressive import Autoregressive, PlainStepper
 from minigen.random import Generator
 
 SIZE = (28, 28, 1)
-MODELS: dict[str, Callable[[Generator], RasterModel]] = {
-    "pixelcnn": lambda rng: PixelCNN(SIZE, BernoulliConditional(), features=64, blocks=5, rng=rng),
-    "gated": lambda rng: GatedPixelCNN(SIZE, BernoulliConditional(), features=32, layers=5, rng=rng),
+
+
+class Sampled(NamedTuple):
+    """A model, and its twin in PyTorch."""
+
+    draws: str  # "images" or "texts"
+    build: Callable[[], Autoregressive]
+    twin: Callable[[Any, Any, str], twins.Network]  # of PyTorch, the model and a layout
+    layouts: tuple[str, ...]
+
+
+def trained(steps: Any, name: str, draws: str) -> Sampled:
+    """Return a model whose training step is timed, too, by a module that has it in both libraries, such as `gated_step`."""
+
+    def build() -> Autoregressive:
+        (player,) = steps.minigen_players(name, "cpu")
+        return player.net
+
+    def twin(torch: Any, model: Any, layout: str) -> twins.Network:
+        (player,) = steps.torch_players(torch, name, layout, "cpu")
+        return player.net
+
+    return Sampled(draws, build, twin, steps.LAYOUTS)
+
+
+def pixelcnn() -> PixelCNN:
+    return PixelCNN(SIZE, BernoulliConditional(), features=64, blocks=5, rng=Generator(0))
+
+
+def made() -> MADE:
+    return MADE(SIZE, hidden=(500,), rng=Generator(0))
+
+
+MODELS = {
+    "pixelcnn": Sampled("images", pixelcnn, twins.pixelcnn, twins.LAYOUTS),
+    "gated_pixelcnn": trained(gated_step, "gated_pixelcnn", "images"),
+    "row_lstm": trained(pixelrnn_step, "row_lstm", "images"),
+    "diagonal_bilstm": trained(pixelrnn_step, "diagonal_bilstm", "images"),
+    "made": Sampled("images", made, twins.made, ("contiguous",)),
+    "lstm": trained(sequence_steps, "lstm", "texts"),
+    "transformer": trained(sequence_steps, "transformer", "texts"),
 }
-BATCHES = (1, 4, 16, 64, 256)
-MIDDLE = 400  # a pixel in the middle of the image
-COLUMNS = ("model", "batch", "plain_s", "cached_s", "speedup", "torch_s", "forward_s", "passes", "images_per_s")
+STEPS = {"images": twins.image_step, "texts": twins.text_step}
+"""What is drawn -> what a plain sampler in PyTorch does at one step."""
+BATCHES, QUICK_BATCHES = (1, 4, 16, 64, 256), (2,)
+COLUMNS = (
+    "model", "batch", "plain_s", "cached_s", "speedup", "torch_s", "forward_s", "passes", "images_per_s", "texts_per_s"
+)  # fmt: skip
 
 
 def main() -> None:
     options = harness.arguments(__doc__, add=add_options)
     if harness.torch():
         harness.torch().set_num_threads(options.threads)
+    batches = options.batches or (QUICK_BATCHES if options.quick else BATCHES)
     with one_blas_thread(), kept_memory(), no_grad():
-        rows = [compare(name, n, options) for name in options.models for n in options.batches]
-    harness.show(rows, f"Sampling 28 x 28 bits, {options.threads} threads, seconds for a batch", COLUMNS)
+        rows = [compare(name, n, options) for name in options.models for n in batches]
+    title = "Sampling images of 784 pixels and texts of 128 characters"
+    harness.show(rows, f"{title}, {options.threads} threads, seconds for a batch", COLUMNS)
     harness.write(rows, options)
     if options.plot:
         draw(rows, options.plot)
@@ -54,17 +104,21 @@ def main() -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="NAME", help="of pixelcnn, gated (both)"
+        "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="NAME", help="which of them (all)"
     )
     parser.add_argument(
-        "--batches", nargs="+", type=int, default=BATCHES, metavar="N", help="images drawn at a time (1 to 256)"
+        "--batches",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="how many are drawn at a time (1, 4, 16, 64, 256; quickly 2)",
     )
 
 
 def compare(name: str, n: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Time the ways to draw n images, and return the row."""
-    model, sites = MODELS[name](Generator(0)), SIZE[0] * SIZE[1]
-    rng = Generator(1)
+    """Time the ways to draw n images or texts, and return the row."""
+    sampled = MODELS[name]
+    model, rng = sampled.build(), Generator(1)
     x = model.sample(n, rng=rng)  # also compiles
     works: dict[str, harness.Work] = {
         "forward": lambda: model.predict(x),
@@ -73,130 +127,66 @@ def compare(name: str, n: int, options: argparse.Namespace) -> dict[str, Any]:
     }
     torch = harness.torch()
     if torch:
-        candidates = {layout: torch_step(torch, model, x, layout) for layout in ("NCHW", "channels_last")}
+        step = STEPS[sampled.draws]
+        candidates = {layout: step(torch, sampled.twin(torch, model, layout), x, layout) for layout in sampled.layouts}
         trial = harness.milliseconds(candidates, harness.QUICK if options.quick else harness.TRIAL)
         best = min(trial, key=lambda layout: float(np.median(trial[layout])))
         works["torch"] = candidates[best]
     times = {work: values / 1e3 for work, values in harness.milliseconds(works, options.effort).items()}
     for work in ("plain", "torch"):
         if work in times:
-            times[work] *= sites
+            times[work] *= model.sites
     seconds = {f"{work}_s": harness.median(values) for work, values in times.items()}
     row = {"model": name, "batch": n, "torch_s": None, **seconds}
     return row | {
         "speedup": harness.rounded(row["plain_s"] / row["cached_s"]),
         "passes": harness.rounded(row["cached_s"] / row["forward_s"]),
-        "images_per_s": harness.rounded(n / row["cached_s"]),
+        f"{sampled.draws}_per_s": harness.rounded(n / row["cached_s"]),
         "torch_setting": best if torch else None,
         "quartiles": {work: harness.quartiles(values) for work, values in times.items()},
         "repetitions": {work: len(values) for work, values in times.items()},
     }
 
 
-def plain_step(model: RasterModel, x: np.ndarray) -> harness.Work:
-    """Return what the plain sampler does for one pixel."""
+def plain_step(model: Autoregressive, x: np.ndarray) -> harness.Work:
+    """Return what the plain sampler does for one pixel or character, in the middle."""
     stepper, flat, u = PlainStepper(model, None), x.reshape(len(x), -1), np.full(len(x), 0.5, np.float32)
-    return lambda: model.conditional.quantile(stepper.parameters(flat, MIDDLE), u)
-
-
-# ------------------------------------------------------------------------------------------------------ PyTorch
-
-
-def torch_step(torch: Any, model: RasterModel, x: np.ndarray, layout: str) -> harness.Work:
-    """Return what a plain sampler in PyTorch does for one pixel, images laid out "NCHW" or "channels_last"."""
-    form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    network = torch_network(torch, model, form)
-    images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=form)
-
-    def step() -> Any:
-        with torch.no_grad():
-            logits = network(images).flatten(1)[:, MIDDLE]
-            return torch.bernoulli(torch.sigmoid(logits))
-
-    return step
-
-
-def torch_network(torch: Any, model: RasterModel, form: Any) -> Callable[[Any], Any]:
-    """Return the model's network with its weights: images, (N, 1, H, W), to logits. Masked weights are zeros of dense ones."""
-    functional = torch.nn.functional
-
-    def convolution(layer: nn.MaskedConv2d | nn.Conv2d) -> Callable[[Any], Any]:
-        weight = layer.weight.data
-        if isinstance(layer, nn.MaskedConv2d):
-            weight = weight * layer.taps[:, :, None, None]
-        kernel = torch.from_numpy(weight.astype(np.float32)).permute(3, 2, 0, 1).contiguous(memory_format=form)
-        bias = torch.from_numpy(layer.bias.data)  # type: ignore[union-attr]
-        padding = (weight.shape[0] // 2, weight.shape[1] // 2)
-        return lambda x: functional.conv2d(x, kernel, bias, padding=padding)
-
-    def gate(x: Any) -> Any:
-        a, b = x.chunk(2, dim=1)
-        return torch.tanh(a) * torch.sigmoid(b)
-
-    head = [convolution(layer) for layer in model.head]
-    if isinstance(model, PixelCNN):
-        first = convolution(model.first)
-        blocks = [[convolution(layer) for layer in (block.narrow, block.masked, block.wide)] for block in model.blocks]
-
-        def features(x: Any) -> Any:
-            x = first(x)
-            for layers in blocks:
-                h = x
-                for layer in layers:
-                    h = layer(torch.relu(h))
-                x = x + h
-            return x
-    else:
-        gated = [
-            [convolution(part) for part in (layer.vertical, layer.horizontal, layer.link, layer.last)]
-            for layer in model.layers
-        ]
-
-        def features(x: Any) -> Any:
-            v = h = x
-            for i, (vertical, horizontal, link, last) in enumerate(gated):
-                a = vertical(v if i == 0 else gate(v))
-                change = last(gate(horizontal(h) + link(a)))
-                v, h = a, change if i == 0 else h + change
-            return h
-
-    def network(x: Any) -> Any:
-        x = features(2 * x - 1)
-        for layer in head:
-            x = layer(torch.relu(x))
-        return x
-
-    return network
+    return lambda: model.conditional.quantile(stepper.parameters(flat, model.sites // 2), u)
 
 
 # ------------------------------------------------------------------------------------------------------ the picture
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw how many images a second each way draws, by the size of the batch."""
+    """Draw how many images or texts a second each way draws, by the size of the batch."""
     from minigen import plots
-    from minigen.plots.style import FREE, GREEN, Stroke, legend_above, new_figure, styled
+    from minigen.plots.style import FREE, GREEN, Stroke, new_figure, styled
 
     strokes = {"cached": Stroke(GREEN), "plain": FREE[0], "torch": FREE[1]}
     labels = {"cached": "cached", "plain": "plain", "torch": "plain, PyTorch"}
     names = list(dict.fromkeys(row["model"] for row in rows))
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
 
     @styled
     def picture() -> Any:
-        figure = new_figure(6.0 * len(names) + 1, 5.0, "")
-        panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
-        for axes, name in zip(panels, names, strict=True):
+        figure = new_figure(4.3 * columns + 1, 4.0 * lines + 0.5, "")
+        panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes in panels.flat[len(names) :]:
+            axes.set_axis_off()
+        for axes, name in zip(panels.flat, names, strict=False):
             chosen = [row for row in rows if row["model"] == name]
             for way, stroke in strokes.items():
                 found = [(row["batch"], row["batch"] / row[f"{way}_s"]) for row in chosen if row[f"{way}_s"]]
                 if found:
                     axes.plot(*zip(*found, strict=True), marker="o", label=labels[way], **stroke.keywords)
             batches = [row["batch"] for row in chosen]
-            axes.set(xscale="log", yscale="log", xlabel=f"{name}: images drawn at a time")
+            axes.set(xscale="log", yscale="log", title=name, xlabel=f"{MODELS[name].draws} drawn at a time")
             axes.set_xticks(batches, [str(n) for n in batches])
             axes.minorticks_off()
-        panels[0].set_ylabel("images per second (28 x 28 bits)")
-        legend_above(panels[0])
+        for axes in panels[:, 0]:
+            axes.set_ylabel("drawn per second")
+        figure.legend(handles=panels[0, 0].get_lines(), loc="outside upper left", ncols=3)
         return figure
 
     plots.save(picture(), path)

@@ -34,7 +34,7 @@ def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 MODELS: dict[str, Callable[[Generator], LanguageModel]] = {
-    "lstm": lambda rng: RecurrentLanguageModel(CHARACTERS, features=FEATURES, rng=rng),
+    "lstm": lambda rng: RecurrentLanguageModel(CHARACTERS, features=FEATURES, length=LENGTH, rng=rng),
     "transformer": lambda rng: TransformerLanguageModel(
         CHARACTERS, window=LENGTH, features=FEATURES, heads=HEADS, blocks=BLOCKS, rng=rng
     ),
@@ -99,7 +99,8 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
             self.last = net.Linear(FEATURES, CHARACTERS)
 
         def forward(self, text: Any) -> Any:
-            return self.last(self.norm(self.blocks(self.embedding(text) + self.positions.weight)))
+            x = self.embedding(text) + self.positions.weight[: text.shape[1]]
+            return self.last(self.norm(self.blocks(x)))
 
     model = (TorchRecurrent if name == "lstm" else TorchTransformer)().to(device)
     return [Player(model, lambda: functional.cross_entropy(model(text).flatten(0, 1), following.flatten()))]

@@ -8,14 +8,14 @@ Each bit is a logistic regression on the bits before it; with s the sigmoid,
 so all logits are one product with a strictly triangular matrix. -log p(x) is convex in W and b: whatever the start, training leads to the
 same place, and weights begin at 0. What the bits of an image say about each other only in threes or more stays out of reach.
 
-A sample takes the products of one pass: the logits of all sites are kept, and each new x_j adds its row W_j to those behind it.
+A sample takes the products of one pass: the logit of site i, from column i of W, when the bits before it are known.
 """
 
 import numpy as np
 
 import minigen.ops as ops
 from minigen import nn
-from minigen.backend import Array, array_module
+from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike
 from minigen.models.autoregressive import Autoregressive
 from minigen.models.conditionals import BernoulliConditional
@@ -55,19 +55,15 @@ class BeliefNet(Autoregressive):
 
     def stepper(self, n: int, condition: TensorLike | None = None) -> "BeliefNetStepper":
         """See `Autoregressive.stepper`."""
-        return BeliefNetStepper(self, n)
+        return BeliefNetStepper(self)
 
 
 class BeliefNetStepper:
-    """Keeps the logits of all sites, as far as the sites known contribute."""
+    """Computes one logistic regression after the other."""
 
-    def __init__(self, net: BeliefNet, n: int) -> None:
-        self.weight = net.weight.data
-        bias = net.bias.data
-        self.logits = array_module(bias).tile(bias, (n, 1))  # (N, D)
+    def __init__(self, net: BeliefNet) -> None:
+        self.weight, self.bias = net.weight.data, net.bias.data
 
     def parameters(self, x: Array, i: int) -> Array:
         """See `Stepper`."""
-        if i > 0:
-            self.logits[:, i:] += x[:, i - 1 : i] * self.weight[i - 1, i:]
-        return self.logits[:, i : i + 1]
+        return x[:, :i] @ self.weight[:i, i : i + 1] + self.bias[i]

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigen.ops as ops
-from minigen import kernels, nn
+from minigen import nn
 from minigen.backend import Array, array_module, to_device
 from minigen.engine import Tensor, TensorLike
 from minigen.models.autoregressive import Autoregressive
@@ -143,10 +143,10 @@ class MADE(Autoregressive):
 
 
 class MADEStepper:
-    """Keeps the sums of all units, as far as the units known contribute.
+    """Keeps the values of all sites and units known, and computes each unit once: when all that it sees is known.
 
-    The units of a layer are sorted by degree, and the sites by their place. So those that become computable together lie side by side,
-    and those that they contribute to are the ones from a place on.
+    The units of a layer are sorted by degree, and the sites by their place. So those that become known together lie side by side, and
+    what a unit sees are those of the layer below up to a place.
     """
 
     def __init__(self, made: MADE, n: int) -> None:
@@ -155,39 +155,34 @@ class MADEStepper:
         degrees = made._degrees_on_host()
         sortings = [np.argsort(layer, kind="stable") for layer in degrees]
         by_site = (made.order[:, None] * self.outputs + np.arange(self.outputs)).ravel()  # of the outputs, (D P,)
-        layers = [*made.layers, made.out]
         device = made.out.weight.device
-        pairs = zip(layers, sortings, [*sortings[1:], by_site], strict=True)
-        self.weights = [_sorted(layer, rows, columns) for layer, rows, columns in pairs]
+        layers = list(zip([*made.layers, made.out], sortings, [*sortings[1:], by_site], strict=True))
+        self.weights = [_sorted(layer, rows, columns) for layer, rows, columns in layers]
+        self.biases = [layer.state()["bias"][to_device(columns, device)] for layer, _, columns in layers]
         self.direct = _sorted(made.direct, made.order, by_site) if made.direct else None
-        self.sums = [
-            array_module(layer.weight.data).tile(layer.state()["bias"][to_device(columns, device)], (n, 1))
-            for layer, columns in zip(layers, [*sortings[1:], by_site], strict=True)
-        ]  # (N, units)
-        # Of each hidden layer, where the units of degree 0, 1, ..., D - 1 begin, and where the last ones end.
-        steps = np.arange(made.sites + 1)
-        self.begins = [np.searchsorted(np.sort(layer), steps).tolist() for layer in degrees[1:]]
+        zeros = array_module(self.weights[0]).zeros
+        self.known = [zeros((n, len(weight)), weight.dtype) for weight in self.weights]  # (N, D), then (N, units)
+        # Of the sites and of each hidden layer, where those of degree 0, 1, ..., D - 1 begin, and where the last ones end.
+        self.begins = [np.searchsorted(np.sort(layer), np.arange(made.sites + 1)).tolist() for layer in degrees]
 
     def parameters(self, x: Array, i: int) -> Array:
         """See `Stepper`."""
         if i > 0:
-            site = x[:, self.order[i - 1], None] * self.unit  # (N, 1)
-            self._take_in(site, i - 1)
-        return self.sums[-1][:, i * self.outputs : (i + 1) * self.outputs]
-
-    def _take_in(self, site: Array, place: int) -> None:
-        """Compute the units whose degree is the new site's place, layer by layer, and add what they contribute."""
-        behind = (place + 1) * self.outputs  # the first output that may see them
+            self.known[0][:, i - 1] = x[:, self.order[i - 1]] * self.unit
+            self._compute_units(i - 1)
+        site, last = slice(i * self.outputs, (i + 1) * self.outputs), self.begins[-1][i]
+        found = self.known[-1][:, :last] @ self.weights[-1][:last, site] + self.biases[-1][site]
         if self.direct is not None:
-            self.sums[-1][:, behind:] += site * self.direct[place, behind:]
-        new, first, last = site, place, place + 1
-        for weight, sums, begins in zip(self.weights[:-1], self.sums[:-1], self.begins, strict=True):
-            begin, end = begins[place], begins[place + 1]
-            if first < last:
-                sums[:, begin:] += kernels.matmul(new, weight[first:last, begin:])
-            new, first, last = ops.relu(sums[:, begin:end]), begin, end
-        if first < last:
-            self.sums[-1][:, behind:] += kernels.matmul(new, self.weights[-1][first:last, behind:])
+            found += self.known[0][:, :i] @ self.direct[:i, site]
+        return found
+
+    def _compute_units(self, degree: int) -> None:
+        """Compute the hidden units of a degree, layer by layer."""
+        for k in range(1, len(self.known)):
+            last, (begin, end) = self.begins[k - 1][degree + 1], self.begins[k][degree : degree + 2]
+            if begin < end:
+                sums = self.known[k - 1][:, :last] @ self.weights[k - 1][:last, begin:end]
+                self.known[k][:, begin:end] = ops.relu(sums + self.biases[k - 1][begin:end])
 
 
 def _sorted(layer: nn.MaskedLinear, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Array:
