@@ -127,7 +127,8 @@ def main() -> None:
         parser.exit(MISSING, f"cuda_resources: {reason}\n")
     from minigen.kernels import cuda
 
-    importlib.import_module("minigen.kernels.convolution.cuda")  # adds its kernels to the table
+    for folder in ("convolution", "gated", "raster"):  # add their kernels to the table
+        importlib.import_module(f"minigen.kernels.{folder}.cuda")
     rows = [resources(name, ptx_of(kernel)) for name, kernel in cuda.KERNELS.items()]
     print("CUDA kernels, compiled for {target} by ptxas {ptxas}".format(**compilers()))
     for line in [COLUMNS, *(row.values() for row in rows)]:

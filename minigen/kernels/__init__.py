@@ -153,8 +153,8 @@ bits_log_prob = _choose(bits.bits_log_prob)
 bits_log_prob_backward = _choose(bits.bits_log_prob_backward)
 
 # gated activation units
-gated_tanh = _choose(gated.gated_tanh, on_gpu=False)
-gated_tanh_backward = _choose(gated.gated_tanh_backward, on_gpu=False)
+gated_tanh = _choose(gated.gated_tanh)
+gated_tanh_backward = _choose(gated.gated_tanh_backward)
 
 # recurrent networks
 rnn_forward = _choose(recurrence.rnn_forward, on_gpu=False)
@@ -205,9 +205,13 @@ def philox(xp: ModuleType, *, key: int, counter: int, blocks: int) -> Array:  # 
 
 def raster_walk(network: Network, *, n: int, width: int) -> raster.Walk:
     """Return what computes a network pixel by pixel; see `raster.reference.Walk`."""
-    arrays = [array for layer in network.layers for array in (layer.weight, layer.bias)]
-    compiled = _COMPILED and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
-    return (_twin("cpu", raster.Walk) if compiled else raster.Walk)(network, n=n, width=width)
+    arrays = tuple(array for layer in network.layers for array in (layer.weight, layer.bias))
+    kind: Callable[..., raster.Walk] = raster.Walk
+    if _COMPILED and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays):
+        kind = _twin("cpu", raster.Walk)
+    elif _on_gpu(arrays, np.dtype(np.float32)):
+        kind = _twin("cuda", raster.Walk)
+    return kind(network, n=n, width=width)
 
 
 _ENOUGH_PRODUCTS = 2**22

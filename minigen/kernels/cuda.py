@@ -50,7 +50,7 @@ from minigen.backend import Array, array_module
 # ------------------------------------------------------------------------------------------- launching
 
 _THREADS = 256
-"""Threads in a block. Nothing is shared within a block, so any multiple of a warp's 32 would do."""
+"""Threads in a block. Only the walk over images shares anything within one, so any multiple of a warp's 32 would do."""
 
 _BLOCKS = 128
 """Blocks in the smallest launch: below it Numba warns of idle processors. Threads without an element end at once."""
@@ -58,10 +58,17 @@ _BLOCKS = 128
 _SIMULATED = bool(numba.config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 KERNELS: "dict[str, _Kernel]" = {}
-"""All kernels by name, those of `convolution/cuda.py` too once it is imported, to see what the compiler makes of them."""
+"""All kernels by name, to see what the compiler makes of them; those of the folders, too, once imported."""
 
 _device = cuda.jit(device=True)
 """For functions that only kernels call."""
+
+
+@_device
+def _split(number, by):
+    """Return quotient and remainder."""
+    quotient = np.uint32(np.uint32(number) // np.uint32(by))
+    return np.int32(quotient), np.int32(np.uint32(number) - quotient * np.uint32(by))
 
 
 class _Kernel:

@@ -4,7 +4,7 @@
 
 The simulator is chosen for a whole process, before Numba is imported, so it needs one of its own. `test_cuda.py` starts it, and makes the
 same comparisons on CuPy arrays where there is a GPU: the functions of `COMPARISONS` take the array module. Those of convolution are in
-`cuda_convolution.py`; here they get the double of CuPy.
+`cuda_convolution.py`, those of the walk over an image in `cuda_raster.py`; here they get the double of CuPy.
 """
 
 import itertools
@@ -16,10 +16,16 @@ from functools import partial
 from pathlib import Path
 
 import cuda_convolution
+import cuda_raster
 import numpy as np
 import pytest
 
 from minigen.kernels import cuda, reference
+from minigen.kernels.bits import cuda as bits_cuda
+from minigen.kernels.bits import reference as bits
+from minigen.kernels.gated import cuda as gated_cuda
+from minigen.kernels.gated import reference as gated
+from minigen.kernels.raster import cuda as raster
 
 SETTINGS = {"leaky_relu": {"slope": 0.2}, "elu": {"alpha": 0.7}}
 ELEMENTWISE = ("sigmoid", "tanh", "softplus", "silu", "erf", "gelu", "gelu_tanh", "relu", "leaky_relu", "elu")
@@ -118,6 +124,29 @@ def wrong_arrays_are_refused(xp):
         ValueError, match="_lerp: arrays of 3 float32, 4 float32; expected float32, float32 of one size"
     ):
         cuda.lerp(single, longer, weight=0.5)
+
+
+# ------------------------------------------------------------------------------------------ rows
+
+RNG = np.random.default_rng(0)
+ROWS = {  # the modules, and arrays for the function and its gradient
+    "bits_log_prob": (bits_cuda, bits, (RNG.integers(0, 2, (5, 7)), 3 * RNG.normal(size=(2, 5, 7))), (2, 5)),
+    "gated_tanh": (gated_cuda, gated, (3 * RNG.normal(size=(2, 5, 6)),), (2, 5, 3)),
+}
+
+
+def rows_follow_the_reference(xp, name):
+    compiled, plain, arrays, outcome = ROWS[name]
+    for function, exact in (
+        (name, arrays),
+        (f"{name}_backward", (RNG.normal(size=outcome), *arrays)),
+        (name, [array[..., :0, :] for array in arrays]),
+    ):
+        single = [np.asarray(array, "float32") for array in exact]
+        found = getattr(compiled, function)(*map(xp.asarray, single))
+        assert (type(found), found.dtype) == (xp.ndarray, np.float32)
+        expected = getattr(plain, function)(*(array.astype("float64") for array in single))
+        np.testing.assert_allclose(on_cpu(found), expected, rtol=1e-6, atol=1e-6)
 
 
 # -------------------------------------------------------------------------------------- optimizer steps
@@ -264,6 +293,7 @@ COMPARISONS = {
             ),
             STEPS,
         ),
+        ((rows_follow_the_reference,), ROWS),
         ((uniforms_are_those_of_the_reference,), ("uniform32", "open_uniform32", "uniform64", "open_uniform64")),
         ((normals_are_those_of_the_reference_to_rounding,), ("normal32", "normal64")),
         (
@@ -293,7 +323,10 @@ CONVOLUTION = {
         )
     },
 }
-ON_THE_DOUBLE = {"later_calls_wait_for_nothing": cuda_convolution.later_calls_wait_for_nothing}
+ON_THE_DOUBLE = {
+    "later_calls_wait_for_nothing": cuda_convolution.later_calls_wait_for_nothing,
+    "a_walk_waits_for_nothing": cuda_raster.a_walk_waits_for_nothing,
+}
 
 
 def double_of_cupy():
@@ -314,9 +347,10 @@ def double_of_cupy():
 def main():
     assert cuda._SIMULATED, "set NUMBA_ENABLE_CUDASIM=1"
     cuda._THREADS, cuda._BLOCKS = 16, 1
+    raster._THREADS, raster._PARTS = 16, 4
     cupy = double_of_cupy()
     simulated = {name: partial(comparison, np) for name, comparison in COMPARISONS.items()}
-    simulated |= {name: partial(comparison, cupy) for name, comparison in CONVOLUTION.items()}
+    simulated |= {name: partial(comparison, cupy) for name, comparison in (CONVOLUTION | cuda_raster.WALK).items()}
     simulated |= ON_THE_DOUBLE
     failures = 0
     for name, comparison in simulated.items():

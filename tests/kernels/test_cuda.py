@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import cuda_convolution
+import cuda_raster
 import cuda_simulator
 import numpy as np
 import pytest
@@ -20,11 +21,17 @@ from minigen.__main__ import kernel_folders
 from minigen.kernels import cpu, cuda, reference
 from minigen.kernels.convolution import cuda as convolution
 from minigen.kernels.convolution import reference as convolution_reference
+from minigen.kernels.raster import cuda as raster
+from minigen.kernels.raster import reference as raster_reference
+from minigen.kernels.raster.network import Layer, Network
 from minigen.kernels.rows import cpu as rows_cpu
+from minigen.models import BernoulliConditional, CategoricalConditional, GatedPixelCNN, PixelCNN, PixelRNN
+from minigen.random import Generator
 
 HERE = Path(__file__).parent
 RESOURCES = HERE.parents[1] / "benchmarks" / "cuda_resources.py"
 MISSING = 77  # its status if a compiler is missing
+ON_THE_GPU = cuda_simulator.COMPARISONS | cuda_simulator.CONVOLUTION | cuda_raster.WALK
 
 needs_numba_cuda = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install -e '.[dev]'"
@@ -43,16 +50,15 @@ def run_python(*arguments, **environment):
 def test_the_kernels_in_the_simulator_are_those_of_the_reference():
     done = run_python(HERE / "cuda_simulator.py", NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    count = sum(map(len, (cuda_simulator.COMPARISONS, cuda_simulator.CONVOLUTION, cuda_simulator.ON_THE_DOUBLE)))
+    count = len(ON_THE_GPU) + len(cuda_simulator.ON_THE_DOUBLE)
     assert done.stdout.endswith(f"{count} comparisons, 0 failed\n")
 
 
 @pytest.mark.gpu
 @needs_numba_cuda
-@pytest.mark.parametrize("name", cuda_simulator.COMPARISONS | cuda_simulator.CONVOLUTION)
+@pytest.mark.parametrize("name", ON_THE_GPU)
 def test_the_kernels_on_the_gpu_are_those_of_the_reference(name):
-    comparison = (cuda_simulator.COMPARISONS | cuda_simulator.CONVOLUTION)[name]
-    comparison(importlib.import_module("cupy"))
+    ON_THE_GPU[name](importlib.import_module("cupy"))
 
 
 @pytest.mark.gpu
@@ -73,6 +79,32 @@ def test_a_big_convolution_on_the_gpu_is_close_and_the_same_each_time(name):
         assert (found == getattr(kernels, function)(*arguments, geometry=shape)).all()
         error = abs(found.get() - getattr(convolution_reference, function)(*of_exact, geometry=shape))
         assert (error <= 1e-6 * getattr(convolution_reference, function)(*of_sizes, geometry=shape)).all(), function
+
+
+SIZE = (12, 28, 1)
+MODELS = {
+    "PixelCNN": lambda rng: PixelCNN(SIZE, BernoulliConditional(), features=64, blocks=3, classes=4, rng=rng),
+    "PixelCNN of colours": lambda rng: PixelCNN((5, 6, 3), CategoricalConditional(256), features=66, blocks=2, rng=rng),
+    "GatedPixelCNN": lambda rng: GatedPixelCNN(SIZE, BernoulliConditional(), features=32, layers=3, classes=4, rng=rng),
+    "Row LSTM": lambda rng: PixelRNN(SIZE, BernoulliConditional(), kind="row", features=32, layers=2, rng=rng),
+    "Diagonal BiLSTM": lambda rng: PixelRNN(SIZE, BernoulliConditional(), kind="diagonal", features=32, layers=2, rng=rng),
+}  # fmt: skip
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+@pytest.mark.parametrize("name", MODELS)
+def test_a_walk_on_the_gpu_draws_the_samples_of_the_whole_network(name):
+    cupy = importlib.import_module("cupy")
+    model, n = MODELS[name](Generator(0)).to("gpu"), 200
+    condition = cupy.arange(n) % 4 if model.classes else None
+    assert isinstance(model.stepper(n, condition).walk, raster.Walk)
+    cached, plain = (
+        model.sample(n, rng=Generator(1, device="gpu"), condition=condition, cached=cached) for cached in (True, False)
+    )
+    # A number drawn may lie between two roundings of a probability; then the rest of the image differs too.
+    assert (cached == plain).all(axis=(1, 2, 3)).mean() > 0.97
+    assert (plain != plain[:1]).mean() > 0.05
 
 
 @pytest.mark.gpu
@@ -142,8 +174,9 @@ def test_every_kernel_compiles_without_spills(rows):
 
 
 def test_every_kernel_leaves_a_processor_full_of_threads(rows):
-    # 65,536 registers for 2048 threads; of direct_weight no more are started than half as many, with more work each.
-    limits = dict.fromkeys((row["kernel"] for row in rows), 32) | {"direct_weight": 64}
+    # 65,536 registers for 2048 threads; of direct_weight no more are started than half as many, with more work each. Of walk there is a
+    # block of 256 to an example: two of them on each of 132 processors are enough.
+    limits = dict.fromkeys((row["kernel"] for row in rows), 32) | {"direct_weight": 64, "walk": 128}
     assert {row["kernel"]: row["registers"] for row in rows if row["registers"] > limits[row["kernel"]]} == {}
 
 
@@ -276,6 +309,25 @@ def test_philox_is_chosen_by_the_module(monkeypatch, numba_cuda_is_there):
     monkeypatch.setattr(kernels, "_cuda_wanted", lambda: False)
     with pytest.raises(AttributeError, match="arange"):  # the reference asks for it
         kernels.philox(SimpleNamespace(ndarray=CupyArray), **settings)
+
+
+def test_a_walk_is_chosen_by_all_weights_and_biases(monkeypatch, numba_cuda_is_there):
+    class Walk:
+        def __init__(self, network, *, n, width):
+            self.place = "reference"
+
+    monkeypatch.setattr(raster_reference, "Walk", Walk)
+    monkeypatch.setattr(kernels, "_twin", lambda place, kernel: lambda *_, **settings: SimpleNamespace(place=place))
+    on_cpu, on_gpu = np.zeros(2, "float32"), CupyArray(2)
+    for weight, bias, place in (
+        (on_cpu, on_cpu, "cpu"),
+        (on_gpu, on_gpu, "cuda"),
+        (on_gpu, on_cpu, "reference"),
+        (on_gpu, CupyArray(2, "float64"), "reference"),
+        (CupyArrayWithoutAddress(), CupyArrayWithoutAddress(), "reference"),
+    ):
+        network = Network((), ((Layer("image", "parameters", weight, bias, ((0, -1),)),),))
+        assert kernels.raster_walk(network, n=1, width=1).place == place
 
 
 def test_cuda_kernels_need_numba_cuda_and_leave_to_be_compiled(monkeypatch):

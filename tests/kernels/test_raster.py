@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from devices import on_host
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_networks import three_lstms, two_stacks, walked, with_arrays
 
 from minigen import kernels
 from minigen.backend import to_device
@@ -30,29 +30,8 @@ def total(layer, x):
     return sum(shifted(x, *at) @ weight for at, weight in zip(layer.offsets, layer.weight, strict=True)) + bias
 
 
-def random_network(rng, n, channels, width, dtype):
-    """A network with every kind of layer: two stacks, a gate, what is added and what is kept, biases of examples."""
-
-    def layer(source, target, before, after, offsets, *, own_bias=False, **settings):
-        weight = rng.standard_normal((len(offsets), before, after)) / np.sqrt(len(offsets) * before)
-        bias = rng.standard_normal((n, after) if own_bias else after)
-        return Layer(source, target, weight.astype(dtype), bias.astype(dtype), offsets, **settings)
-
-    above = tuple((row, column) for row in (-2, -1) for column in range(-width, width + 1))
-    rows = (
-        layer("image", "v", channels, 2 * 5, above, activation="gate", kept="a", own_bias=True),
-        layer("a", "link", 10, 12, ((0, 0),)),
-    )
-    pixels = (
-        layer("image", "h", channels, 12, ((-1, 1), (-3, 0), (0, -width), (0, -1)), activation="gate", added=("link",)),
-        layer("v", "w", 5, 6, ((0, 0), (-1, -1), (-1, 1)), activation="relu", added=("h",), kept="sum"),
-        layer("w", "parameters", 6, 3, ((0, 0), (0, -1)), own_bias=True),
-    )
-    return Network(rows, (pixels,) * channels)
-
-
 def whole_image(network, image):
-    """The same network by whole convolutions: (N, H, W, P)."""
+    """The same of `two_stacks`, by whole convolutions: (N, H, W, 1, P), for every colour."""
     vertical, link, horizontal, mixed, last = (*network.rows, *network.colours[0])
 
     def gate(t):
@@ -62,26 +41,13 @@ def whole_image(network, image):
     a = total(vertical, image)
     h = gate(total(horizontal, image) + total(link, a))
     w = np.maximum(total(mixed, gate(a)) + h, 0)
-    return total(last, w)
-
-
-def walked(walk, image):
-    """Walk over images that are known, (N, H, W, C), and gather the parameters, (N, H, W, P)."""
-    found = []
-    for row, column in np.ndindex(image.shape[1:3]):
-        if column == 0:
-            walk.row(row)
-        for colour in range(image.shape[3]):
-            parameters = on_host(walk.parameters(row, column, colour))
-            walk.put(row, column, colour, image[:, row, column, colour])
-        found.append(parameters)
-    return np.stack(found, axis=1).reshape(*image.shape[:3], -1)
+    return total(last, w)[..., None, :]
 
 
 def small(seed, n, dtype, margin=2, size=(5, 4), channels=1):
     rng = np.random.default_rng(seed)
     image = rng.standard_normal((n, *size, channels)).astype(dtype)
-    return random_network(rng, n, channels, margin, dtype), image
+    return two_stacks(rng, n, channels, margin, dtype), image
 
 
 def test_the_reference_computes_the_convolutions_of_the_whole_image():
@@ -101,19 +67,39 @@ def test_the_compiled_walk_computes_the_same(seed, n, margin, size):
     np.testing.assert_allclose(found, whole_image(network, image), rtol=1e-4, atol=1e-5)
 
 
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 1000), n=st.integers(1, 20), margin=st.integers(1, 3), colours=st.integers(1, 3),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)  # fmt: skip
+def test_the_compiled_walk_remembers_what_the_reference_does(seed, n, margin, colours, size):
+    rng = np.random.default_rng(seed)
+    network, image = three_lstms(rng, n, colours, margin, np.float32), rng.standard_normal((n, *size, colours))
+    exact = reference.Walk(with_arrays(network, np.float64), n=n, width=size[1])
+    found = walked(cpu.Walk(network, n=n, width=size[1]), image.astype(np.float32))
+    np.testing.assert_allclose(found, walked(exact, image), rtol=1e-4, atol=1e-5)
+
+
 def test_threads_share_out_the_examples(monkeypatch):
     monkeypatch.setattr(cpu, "_ENOUGH_PRODUCTS", 1000)
     before = threads.get_threads()
     network, image = small(1, 50, np.float32)
+    smallest = []
+
+    def recording(work, length, worth_a_thread):
+        smallest.append(worth_a_thread)
+        threads.in_pieces(work, length, worth_a_thread)
+
+    monkeypatch.setattr(cpu, "in_pieces", recording)
     try:
         threads.set_threads(1)
         alone = walked(cpu.Walk(network, n=50, width=4), image)
         threads.set_threads(3)
-        assert cpu.Walk(network, n=50, width=4).enough < 10
         shared = walked(cpu.Walk(network, n=50, width=4), image)
     finally:
         threads.set_threads(before)
     np.testing.assert_array_equal(shared, alone)
+    assert 3 * max(smallest) <= 50  # each has work
 
 
 def test_blocks_of_channels_are_written_side_by_side():
@@ -159,12 +145,7 @@ def test_a_plane_keeps_no_more_than_its_readers_look_back():
 def test_the_arrays_choose_who_computes(device, dtype):
     network, image = small(3, 2, dtype)
 
-    def there(layer):
-        return layer._replace(weight=to_device(layer.weight, device), bias=to_device(layer.bias, device))
-
-    moved = Network(
-        *(tuple(map(there, layers)) for layers in (network.rows,)), (tuple(map(there, network.colours[0])),)
-    )
+    moved = with_arrays(network, lambda array: to_device(array, device))
     walk = kernels.raster_walk(moved, n=2, width=4)
     assert isinstance(walk, cpu.Walk) == (device == "cpu" and dtype == np.float32)
     found = walked(walk, to_device(image, device))

@@ -44,7 +44,7 @@ from numba.core.types import UniTuple, float32, int32
 
 from minigen.backend import Array, array_module
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
-from minigen.kernels.cuda import _SIMULATED, ZERO, _device, _kernel
+from minigen.kernels.cuda import _SIMULATED, ZERO, _device, _kernel, _split
 
 WORKSPACE = 2**26
 """Floats of the columns that are packed at a time: 256 MB."""
@@ -64,13 +64,6 @@ _pair = UniTuple(int32, 2)
 
 # A GPU multiplies and divides 64 bits several times as slowly as 32, but Numba widens the outcome of int32 unless it is told. So positions
 # inside an image, the weight and a workspace are int32, each of them below 2^31 floats; only the place where an image begins is int64.
-
-
-@_device
-def _split(number, by):
-    """Return quotient and remainder."""
-    quotient = np.uint32(np.uint32(number) // np.uint32(by))
-    return np.int32(quotient), np.int32(np.uint32(number) - quotient * np.uint32(by))
 
 
 @_device
