@@ -13,7 +13,7 @@ one, two and three characters stand beside it (Shannon 1951), which need no trai
 
 It writes samples.txt, pictures (the training, which characters of a passage surprised the model, what temperatures do), metrics.json and
 a checkpoint into the folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes on from there,
-to the same result bit by bit.
+to the same result bit by bit. Ctrl-C amid --sample keeps what is drawn by then.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 import minigen as mg
 from minigen import plots
+from minigen.backend import Array, to_device
 from minigen.data import Batches, Text, TextStreams, load_shakespeare, read_text, text_windows
 from minigen.models import (
     LanguageModel,
@@ -42,6 +42,7 @@ from minigen.training import (
     Run,
     add_run_options,
     at_least,
+    drawing,
     fit_likelihood,
     plain_errors,
     positive,
@@ -98,11 +99,8 @@ def main() -> None:
     if not is_trained:
         lesson.learn()
     lesson.model.eval()
-    samples = lesson.write(prompt)
-    write_atomically(arguments.out / "samples.txt", samples.encode())
-    print(samples)
+    write_samples(lesson, prompt)
     if arguments.sample:
-        print(f"written to {arguments.out}/: samples.txt")
         return
     figures = measure(lesson)
     if not arguments.no_plots:
@@ -122,16 +120,20 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument(
         "--scheduled-sampling",
         action="store_true",
-        help=f"in training, let a recurrent network read more and more of its own draws, {100 - 100 * TEACHER:.0f} %% in the end (off)",
+        help=f"in training, let a recurrent network read more and more of its own draws, {100 - 100 * TEACHER:.0f} %% in the end, at the "
+        "cost of likelihood (off)",
     )
     options = parser.add_argument_group("samples (default)")
     options.add_argument("--length", type=at_least(1), default=400, help="characters of a sample (400)")
     options.add_argument(
         "--temperature",
         type=positive,
-        help=f"below 1 bolder, above 1 more daring ({', '.join(map(str, TEMPERATURES))}, one after the other)",
+        help="below 1 the likely characters grow likelier, above 1 the unlikely ones "
+        f"({', '.join(map(str, TEMPERATURES))}, one after the other)",
     )
-    options.add_argument("--top-k", type=at_least(1), metavar="K", help="draw from the K likeliest characters (all)")
+    options.add_argument(
+        "--top-k", type=at_least(1), metavar="K", help="draw from the K likeliest characters; 1: no chance (all)"
+    )
     options.add_argument("--prompt", help="what the samples go on from (nothing)")
     add_run_options(parser, out="runs/language_model")
     arguments = parser.parse_args()
@@ -148,6 +150,11 @@ class Lesson:
         self.text, self.arguments, self.device = text, arguments, arguments.device
         self.training, self.test = text.split()
         self.setting = setting = TRAINING[arguments.model]
+        if len(self.training) < setting.piece:
+            raise ValueError(
+                f"{text.name} is too short: of its {len(text.characters)} characters {len(self.training)} are for training, and the "
+                f"{arguments.model} reads pieces of {setting.piece}"
+            )
         characters = len(text.vocabulary)
         texts = max(1, min(setting.texts, len(self.training) // setting.piece))  # a short text has fewer
         self.rng = Generator(arguments.seed, device=self.device)
@@ -217,28 +224,35 @@ class Lesson:
         """Return the mean of -log p over a text."""
         return float(self.surprise(model, characters).mean(dtype=np.float64))
 
-    def write(self, prompt: np.ndarray) -> str:
-        """Draw texts that go on from a prompt, (P,), at one temperature after the other; Ctrl-C ends it, and what is drawn stays."""
-        arguments, written = self.arguments, []
-        among = f", among the {arguments.top_k} likeliest characters" if arguments.top_k else ""
+    def drawn(self, prompt: np.ndarray, temperature: float) -> Iterator[tuple[int, Array]]:
+        """Draw texts that begin with a prompt, (P,); yield after each character how many are done, and the texts, (N, P + length)."""
+        arguments = self.arguments
+        texts = np.zeros((arguments.sample or 1, len(prompt) + arguments.length), np.int64)
+        texts[:, : len(prompt)] = prompt
+        known = np.arange(texts.shape[1]) < len(prompt)
+        model = self.model.tempered(temperature=temperature, top_k=arguments.top_k)
+        return drawing(model, texts, known, rng=Generator(EVALUATION_SEED + arguments.seed, device=self.device))
+
+
+def write_samples(lesson: Lesson, prompt: np.ndarray) -> None:
+    """Draw texts at one temperature after the other, write and print them, unfinished where Ctrl-C ends the drawing."""
+    arguments = lesson.arguments
+    drawn: dict[float, Array] = {}
+    try:
         for temperature in [arguments.temperature] if arguments.temperature else TEMPERATURES:
-            model = self.model.tempered(temperature=temperature, top_k=arguments.top_k)
-            x = np.zeros((arguments.sample or 1, len(prompt) + arguments.length), np.int64)
-            x[:, : len(prompt)] = prompt
-            drawn = mg.tensor(x, device=self.device).data
-            known = mg.arange(x.shape[1], device=self.device).data < len(prompt)
-            rng = Generator(EVALUATION_SEED + arguments.seed, device=self.device)
-            steps, is_interrupted, done = model.fill(drawn, known, rng=rng), False, 0
-            try:
-                for count in tqdm(steps, total=x.shape[1], desc="samples", unit="character", leave=False, delay=1.0):
-                    done = count
-            except KeyboardInterrupt:
-                is_interrupted = True
-            texts = map(self.text.decode, mg.tensor(drawn).to("cpu").numpy()[:, :done])
-            written += [f"----- temperature {temperature:g}{among}\n{content}\n" for content in texts]
-            if is_interrupted:
-                break
-        return "\n".join(written)
+            for done, texts in lesson.drawn(prompt, temperature):
+                drawn[temperature] = texts[:, :done]
+    finally:
+        among = f", among the {arguments.top_k} likeliest characters" if arguments.top_k else ""
+        samples = "\n".join(
+            f"----- temperature {temperature:g}{among}\n{lesson.text.decode(text)}\n"
+            for temperature, texts in drawn.items()
+            for text in to_device(texts, "cpu")
+        )
+        write_atomically(arguments.out / "samples.txt", samples.encode())
+        print(samples)
+        if arguments.sample:
+            print(f"written to {arguments.out}/: samples.txt")
 
 
 def measure(lesson: Lesson) -> dict:

@@ -8,7 +8,7 @@ All three say p(x) = prod_i p(x_i | the pixels before x_i). They differ in what 
 
     python examples/made.py                                                     # MADE on 8 x 8 digits
     python examples/made.py --model belief-net --out runs/belief-net
-    python examples/made.py --orderings 8 --out runs/made-8                     # the same weights under 8 orderings, mixed
+    python examples/made.py --orderings 8 --hidden 500 --steps 6000 --out runs/made-8      # one set of weights under 8 orderings, mixed
     python examples/made.py --model belief-net --data mnist --out runs/belief-net-mnist
     python examples/made.py --data mnist --binarization static --ordering random --steps 9000 --out runs/made-mnist
     python examples/made.py --sample 100 --out runs/made                        # 100 images of a finished run
@@ -18,7 +18,8 @@ farther. That may be why, in trials, made without --direct did better under a ra
 
 It writes samples, completions of which the upper half is given, the weights, what each pixel costs, metrics.json and a checkpoint into the
 folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes on from there, to the same result bit
-by bit. With --resume, --steps may also grow: the learning rate, which falls to 0, is then that of the longer run from there on.
+by bit. With --resume, --steps may also grow: the learning rate, which falls to 0, is then that of the longer run from there on. Ctrl-C
+amid --sample keeps what is drawn by then.
 """
 
 import argparse
@@ -29,13 +30,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 import minigen as mg
 from minigen import plots
-from minigen.backend import to_device
+from minigen.backend import Array, to_device
 from minigen.data import BINARIZATIONS, IMAGE_SETS, BinaryBatches, Images, binarize, load_images
-from minigen.metrics import exact_log_likelihood
+from minigen.metrics import bits_per_dimension, exact_log_likelihood
 from minigen.models import MADE, NADE, BeliefNet, OrderingMixture, ordering_mixture
 from minigen.models.autoregressive import Autoregressive
 from minigen.models.made import ORDERINGS
@@ -46,6 +46,7 @@ from minigen.training import (
     Run,
     add_run_options,
     at_least,
+    drawing,
     fit_likelihood,
     plain_errors,
     positive,
@@ -71,20 +72,21 @@ SETTINGS = (
 )  # fmt: skip
 RATES = {"belief-net": 1e-2, "nade": 1e-2, "made": 3e-3}
 HIDDEN = {"digits": [128], "mnist": [500], "fashion": [500]}
+PROTOCOLS = {"digits": "threshold", "mnist": "dynamic", "fashion": "dynamic"}  # of the bits
 STEPS = {"digits": 3000, "mnist": 30_000, "fashion": 30_000}
 
 
 def main() -> None:
     arguments = parse_arguments()
     with plain_errors():
-        trained = recall(arguments, SETTINGS)
+        is_trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments)
         return
-    if not trained:
+    if not is_trained:
         lesson.learn()
     figures = measure(lesson)
     if not arguments.no_plots:
@@ -99,7 +101,10 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument("--data", choices=IMAGE_SETS, default="digits", help="what to learn (digits)")
     options.add_argument("--data-dir", type=Path, metavar="FOLDER", help="of MNIST's or Fashion-MNIST's four files")
     options.add_argument(
-        "--binarization", choices=BINARIZATIONS, default="dynamic", help="how grey pixels become bits (dynamic)"
+        "--binarization",
+        choices=BINARIZATIONS,
+        help="how grey pixels become bits: drawn once, drawn anew each time, or by rounding; likelihoods of one are not those of another "
+        "(threshold; mnist and fashion: dynamic)",
     )
     options = parser.add_argument_group("model (default)")
     options.add_argument("--model", choices=RATES, default="made", help="what a conditional is (made)")
@@ -133,7 +138,7 @@ def parse_arguments() -> argparse.Namespace:
         type=positive,
         help="at first; it falls to 0 along half a cosine (0.003; belief-net and nade: 0.01)",
     )
-    options.add_argument("--weight-decay", type=positive, default=0.0, help="Adam's, of all parameters (0)")
+    options.add_argument("--weight-decay", type=positive, default=0.0, help="Adam's, of all parameters (none)")
     add_run_options(parser, out="runs/made")
     arguments = parser.parse_args()
     if arguments.model != "made" and (arguments.orderings > 1 or arguments.ordering or arguments.direct):
@@ -145,6 +150,7 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.hidden is None:
         arguments.hidden = [] if arguments.model == "belief-net" else HIDDEN[arguments.data]
     arguments.ordering = arguments.ordering or ("random" if arguments.orderings > 1 else "natural")
+    arguments.binarization = arguments.binarization or PROTOCOLS[arguments.data]
     arguments.steps = arguments.steps or STEPS[arguments.data]
     arguments.learning_rate = arguments.learning_rate or RATES[arguments.model]
     return arguments
@@ -212,14 +218,11 @@ class Lesson:
                 total -= each.to("cpu").numpy().sum(axis=0, dtype=np.float64)
         return total[..., 0] / len(self.test)
 
-    def drawn(self, x: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Return x, (N, H, W, 1), with all pixels drawn that are not known."""
-        there = to_device(x.copy(), self.device)
-        stay = None if known is None else to_device(known, self.device)
-        rng = Generator(EVALUATION_SEED, device=self.device)
-        for _ in tqdm(self.model.fill(there, stay, rng=rng), total=self.model.sites, desc="drawing", leave=False):
-            pass
-        return to_device(there, "cpu")
+    def drawn(
+        self, x: NDArray[np.float32], known: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[int, Array]]:  # fmt: skip
+        """Draw all pixels of x, (N, H, W, 1), that are not known; yield after each pixel how many are done, and all images."""
+        return drawing(self.model, x, known, rng=Generator(EVALUATION_SEED, device=self.device))
 
 
 def build(size: tuple[int, ...], arguments: argparse.Namespace, rng: Generator) -> Autoregressive:
@@ -248,7 +251,7 @@ def measure(lesson: Lesson) -> dict[str, Any]:
         "epochs": lesson.run.steps / lesson.steps_per_epoch,
         "test_log_likelihood": float(found.mean()),
         "standard_error": float(found.std() / np.sqrt(len(found))),
-        "test_bits_per_pixel": float(-found.mean() / np.log(2) / lesson.model.sites),
+        "test_bits_per_pixel": bits_per_dimension(found.mean(), dimensions=lesson.model.sites),
         "training_log_likelihood": float(exact_log_likelihood(lesson.model, lesson.training).mean()),
         "ordering_log_likelihoods": [-float(cost.sum()) for cost in costs],
         "test_images": len(found),
@@ -259,23 +262,25 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 
 
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
-    """Draw images, and write them as a picture and as numbers."""
-    samples = lesson.drawn(np.zeros((arguments.sample, *lesson.model.size), np.float32))
-    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
-    figure = plots.image_grid(samples, title=f"{arguments.sample} samples of {arguments.model}")
-    plots.save(figure, arguments.out / f"samples.{arguments.format}")
-    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    """Draw images, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
+    samples: Array = np.zeros((arguments.sample, *lesson.model.size), np.float32)
+    try:
+        for _, drawn in lesson.drawn(samples):
+            samples = drawn
+    finally:
+        samples = to_device(samples, "cpu")
+        write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
+        figure = plots.image_grid(samples, title=f"{arguments.sample} samples of {arguments.model}")
+        plots.save(figure, arguments.out / f"samples.{arguments.format}")
+        print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def draw(lesson: Lesson, figures: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Write samples, completions, weights, what each pixel costs, and what each ordering costs."""
     name = f"{arguments.model} on {arguments.data}"
+    *_, (_, samples) = lesson.drawn(np.zeros((SAMPLES_SHOWN, *lesson.model.size), np.float32))
     pictures = {
-        "samples": plots.image_grid(
-            lesson.drawn(np.zeros((SAMPLES_SHOWN, *lesson.model.size), np.float32)),
-            columns=20,
-            title=f"{name}: samples",
-        ),
+        "samples": plots.image_grid(to_device(samples, "cpu"), columns=20, title=f"{name}: samples"),
         "completions": completions(lesson, name),
         "weights": weights(lesson, name),
         "pixels": pixel_costs(lesson, name),
@@ -296,9 +301,9 @@ def completions(lesson: Lesson, name: str) -> Figure:
     images = lesson.test[:COMPLETED]
     known = np.zeros(lesson.model.size, bool)
     known[: height // 2] = True
-    three = lesson.drawn(np.concatenate([images] * 3), known).reshape(3, *images.shape)
-    shown = np.where(known, images, 0.25)
-    rows = [("test images", images), ("given", shown), *(("drawn", drawn) for drawn in three)]
+    *_, (_, drawn) = lesson.drawn(np.concatenate([images] * 3), known)
+    three = to_device(drawn, "cpu").reshape(3, *images.shape)
+    rows = [("test images", images), ("given", np.where(known, images, 0.25)), *(("drawn", one) for one in three)]
     return plots.image_rows(rows, title=f"{name}: the lower half, given the upper one")
 
 

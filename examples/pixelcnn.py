@@ -15,7 +15,7 @@ A model of classes, p(x|y), draws the digit that it is asked for. By Bayes' rule
 
 It writes samples, the same while they grow, completions of which the upper half is given, what the prediction of a pixel sees,
 metrics.json and a checkpoint into the folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes
-on from there, to the same result bit by bit.
+on from there, to the same result bit by bit. Ctrl-C amid --sample keeps what is drawn by then.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 import minigen as mg
 from minigen import plots
-from minigen.backend import to_device
+from minigen.backend import Array, to_device
 from minigen.data import BINARIZATIONS, IMAGE_SETS, Batches, BinaryBatches, Images, binarize, coloured, load_images
 from minigen.metrics import bits_per_dimension, exact_log_likelihood
 from minigen.models import (
@@ -48,6 +48,7 @@ from minigen.training import (
     Run,
     add_run_options,
     at_least,
+    drawing,
     fit_likelihood,
     plain_errors,
     positive,
@@ -73,22 +74,23 @@ SETTINGS = (
     "model", "data", "pixels", "coloured", "binarization", "classes", "features", "layers", "batch_size", "learning_rate", "seed",
 )  # fmt: skip
 FEATURES = {"plain": 48, "gated": 24}
+PROTOCOLS = {"digits": "threshold", "mnist": "dynamic", "fashion": "dynamic"}  # of the bits
 STEPS = {"digits": 600, "mnist": 6000, "fashion": 6000}
 
 
 def main() -> None:
     arguments = parse_arguments()
     with plain_errors():
-        trained = recall(arguments, SETTINGS)
+        is_trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         if arguments.coloured:
             training, test = (coloured(images, by="class") for images in (training, test))
         lesson = Lesson(training, test, arguments)
-        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments)
         return
-    if not trained:
+    if not is_trained:
         lesson.learn()
     figures = measure(lesson)
     if not arguments.no_plots:
@@ -110,7 +112,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     options.add_argument("--coloured", action="store_true", help="give each class a colour; not with bits (off)")
     options.add_argument(
-        "--binarization", choices=BINARIZATIONS, default="dynamic", help="how grey pixels become bits (dynamic)"
+        "--binarization",
+        choices=BINARIZATIONS,
+        help="how grey pixels become bits: drawn once, drawn anew each time, or by rounding; likelihoods of one are not those of another "
+        "(threshold; mnist and fashion: dynamic)",
     )
     options = parser.add_argument_group("model (default)")
     options.add_argument(
@@ -132,6 +137,7 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.coloured and arguments.pixels == "bits":
         parser.error("--coloured: colours have grey values; take --pixels categorical or --pixels logistics")
     arguments.features = arguments.features or FEATURES[arguments.model]
+    arguments.binarization = arguments.binarization or PROTOCOLS[arguments.data]
     arguments.steps = arguments.steps or STEPS[arguments.data]
     return arguments
 
@@ -199,23 +205,11 @@ class Lesson:
 
     def drawn(
         self, x: NDArray[Any], labels: NDArray[np.int64], known: NDArray[np.bool_] | None = None
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Draw all pixels of x, (N, H, W, C), that are not known; yield after each pixel how many are done, and all in [0, 1]."""
-        there = to_device(x.astype(np.float32), self.device)
-        stay = None if known is None else to_device(known, self.device)
-        condition = to_device(labels, self.device) if self.model.classes else None
+    ) -> Iterator[tuple[int, Array]]:
+        """Draw all values of x, (N, H, W, C), that are not known; yield after each value how many are done, and all images."""
         rng = Generator(EVALUATION_SEED, device=self.device)
-        filling = self.model.fill(there, stay, rng=rng, condition=condition)
-        for done in tqdm(filling, total=self.model.sites, desc="drawing", leave=False):
-            if done % self.model.colours == 0:
-                yield done // self.model.colours, there
-
-    def finished(
-        self, x: NDArray[Any], labels: NDArray[np.int64], known: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float32]:
-        """Return the images after the last pixel, as whole numbers."""
-        *_, (_, images) = self.drawn(x, labels, known)
-        return to_device(images, "cpu")
+        condition = labels if self.model.classes else None
+        return drawing(self.model, x.astype(np.float32), known, rng=rng, condition=condition)
 
     def unit(self, images: Any) -> NDArray[np.float32]:
         """Return images as pictures show them, in [0, 1]."""
@@ -256,60 +250,67 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 
 
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
-    """Draw images, of each class by turns, and write them as a picture and as numbers."""
+    """Draw images, of each class by turns, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
     labels = np.arange(arguments.sample) % len(lesson.training.classes)
-    samples = lesson.finished(np.zeros((arguments.sample, *lesson.model.size)), labels)
-    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
-    figure = plots.image_grid(lesson.unit(samples), title=f"{arguments.sample} samples of a {arguments.model} PixelCNN")
-    plots.save(figure, arguments.out / f"samples.{arguments.format}")
-    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    samples: Array = np.zeros((arguments.sample, *lesson.model.size))
+    try:
+        for _, drawn in lesson.drawn(samples, labels):
+            samples = drawn
+    finally:
+        write_arrays(arguments.out / "samples.npz", samples=to_device(samples, "cpu").astype(np.uint8))
+        title = f"{arguments.sample} samples of a {arguments.model} PixelCNN"
+        plots.save(plots.image_grid(lesson.unit(samples), title=title), arguments.out / f"samples.{arguments.format}")
+        print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def draw(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Write samples, how they grow, completions, and what the prediction of a pixel sees."""
-    name, size = f"{arguments.model} PixelCNN on {arguments.data}", lesson.model.size
-    labels = np.repeat(np.arange(len(lesson.training.classes)), PER_CLASS)
-    pixels = size[0] * size[1]
-    shown = {round(n) for n in np.linspace(1, pixels, FRAMES)}
-    frames = [
-        (n, lesson.unit(images).copy())
-        for n, images in lesson.drawn(np.zeros((len(labels), *size)), labels)
-        if n in shown
-    ]
+    name, classes = f"{arguments.model} PixelCNN on {arguments.data}", lesson.training.classes
+    height, width, colours = lesson.model.size
+    shown = {round(pixels) * colours for pixels in np.linspace(1, height * width, FRAMES)}
+    labels = np.repeat(np.arange(len(classes)), PER_CLASS)
+    blank = np.zeros((len(labels), *lesson.model.size))
+    frames = [(n // colours, lesson.unit(images)) for n, images in lesson.drawn(blank, labels) if n in shown]
     samples = frames[-1][1]
     if lesson.model.classes:
-        rows = samples.reshape(len(lesson.training.classes), PER_CLASS, *size)
-        figure = plots.image_rows(
-            list(zip(lesson.training.classes, rows, strict=True)), title=f"{name}: samples of the class on the left"
-        )
+        rows = list(zip(classes, samples.reshape(len(classes), PER_CLASS, *lesson.model.size), strict=True))
+        grid = plots.image_rows(rows, title=f"{name}: samples of the class on the left")
     else:
-        figure = plots.image_grid(samples, columns=20, title=f"{name}: samples")
-    plots.save(figure, arguments.out / f"samples.{arguments.format}")
+        grid = plots.image_grid(samples, columns=20, title=f"{name}: samples")
+    pictures = {
+        "samples": grid,
+        "completions": completions(lesson, name),
+        "receptive_field": receptive_field(lesson, arguments),
+    }
+    for picture, figure in pictures.items():
+        plots.save(figure, arguments.out / f"{picture}.{arguments.format}")
     plots.save_animation(plots.growing_images(frames, columns=PER_CLASS, title=name), arguments.out / "growing.gif")
 
-    known = np.zeros(size, bool)
-    known[: size[0] // 2] = True
-    images, classes = lesson.test[:COMPLETED], lesson.labels[:COMPLETED]
-    three = lesson.finished(np.concatenate([images] * 3), np.tile(classes, 3), known).reshape(3, *images.shape)
-    rows = [("test images", lesson.unit(images)), ("given", np.where(known, lesson.unit(images), 0.25))]
-    rows += [("drawn", lesson.unit(one)) for one in three]
-    plots.save(
-        plots.image_rows(rows, title=f"{name}: the lower half, given the upper one"),
-        arguments.out / f"completions.{arguments.format}",
-    )
 
-    pixel = (size[0] // 2, size[1] // 2 - 1)
-    site = (pixel[0] * size[1] + pixel[1]) * size[2]
+def completions(lesson: Lesson, name: str) -> Figure:
+    """Draw test images, their upper halves, and three ways in which the model, told their classes if it has any, goes on."""
+    test, labels = lesson.test[:COMPLETED], lesson.labels[:COMPLETED]
+    known = np.zeros(lesson.model.size, bool)
+    known[: lesson.model.size[0] // 2] = True
+    *_, (_, drawn) = lesson.drawn(np.concatenate([test] * 3), np.tile(labels, 3), known)
+    images, three = lesson.unit(test), lesson.unit(drawn).reshape(3, *test.shape)
+    rows = [("test images", images), ("given", np.where(known, images, 0.25)), *(("drawn", one) for one in three)]
+    return plots.image_rows(rows, title=f"{name}: the lower half, given the upper one")
+
+
+def receptive_field(lesson: Lesson, arguments: argparse.Namespace) -> Figure:
+    """Draw what the prediction of a pixel in the middle depends on; beside it, with its first weights, in the other kind of network."""
+    height, width, colours = lesson.model.size
+    row, column = height // 2, width // 2 - 1
     x = to_device(lesson.test[:LOOKED_AT].astype(np.float32), lesson.device)
     condition = to_device(lesson.labels[:LOOKED_AT], lesson.device) if lesson.model.classes else None
-    other = "plain" if arguments.model == "gated" else "gated"  # beside it, with its first weights
+    other = "plain" if arguments.model == "gated" else "gated"
     untrained = build(other, FEATURES[other], lesson.training, arguments, Generator(0)).to(lesson.device)
     fields = [
-        (label, to_device(model.dependence(x, site, condition), "cpu").sum(axis=2))
+        (label, to_device(model.dependence(x, (row * width + column) * colours, condition), "cpu").sum(axis=2))
         for label, model in ((arguments.model, lesson.model), (f"{other}, untrained", untrained))
     ]
-    figure = plots.receptive_field(fields, pixel=pixel, title="What the prediction of one pixel sees")
-    plots.save(figure, arguments.out / f"receptive_field.{arguments.format}")
+    return plots.receptive_field(fields, pixel=(row, column), title="What the prediction of one pixel sees")
 
 
 def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:

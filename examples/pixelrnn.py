@@ -15,7 +15,7 @@ hours of two cores.
 
 It writes samples, the same while they grow, completions of which the upper half is given, what the prediction of a pixel sees,
 metrics.json and a checkpoint into the folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes
-on from there, to the same result bit by bit.
+on from there, to the same result bit by bit. Ctrl-C amid --sample keeps what is drawn by then.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 import minigen as mg
 from minigen import plots
-from minigen.backend import to_device
+from minigen.backend import Array, to_device
 from minigen.data import BINARIZATIONS, IMAGE_SETS, BinaryBatches, Images, binarize, load_images
-from minigen.metrics import exact_log_likelihood
+from minigen.metrics import bits_per_dimension, exact_log_likelihood
 from minigen.models import BernoulliConditional, PixelRNN
 from minigen.models.pixelrnn import KINDS
 from minigen.optim import Adam, cosine
@@ -41,6 +41,7 @@ from minigen.training import (
     Run,
     add_run_options,
     at_least,
+    drawing,
     fit_likelihood,
     plain_errors,
     positive,
@@ -61,6 +62,7 @@ SAMPLES, COMPLETED, COLUMNS = 100, 10, 20
 
 # What makes a run what it is; a checkpoint keeps these, and a resumed run must have the same.
 SETTINGS = ("layers", "depth", "features", "kernel_size", "data", "binarization", "batch_size", "learning_rate", "seed")
+PROTOCOLS = {"digits": "threshold", "mnist": "dynamic", "fashion": "dynamic"}  # of the bits
 STEPS = {"digits": 1200, "mnist": 12_000, "fashion": 12_000}
 KERNEL_SIZES = {"digits": 3, "mnist": 7, "fashion": 7}
 NAMES = {"row": "Row LSTM", "diagonal": "Diagonal BiLSTM"}
@@ -69,14 +71,14 @@ NAMES = {"row": "Row LSTM", "diagonal": "Diagonal BiLSTM"}
 def main() -> None:
     arguments = parse_arguments()
     with plain_errors():
-        trained = recall(arguments, SETTINGS)
+        is_trained = recall(arguments, SETTINGS)
         training, test = load_images(arguments.data, folder=arguments.data_dir)
         lesson = Lesson(training, test, arguments)
-        lesson.run.begin(resume=trained or arguments.resume, overwrite=arguments.overwrite)
+        lesson.run.begin(resume=is_trained or arguments.resume, overwrite=arguments.overwrite)
     if arguments.sample:
         write_samples(lesson, arguments)
         return
-    if not trained:
+    if not is_trained:
         lesson.learn()
     figures = measure(lesson)
     if not arguments.no_plots:
@@ -91,16 +93,19 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument("--data", choices=IMAGE_SETS, default="digits", help="what to learn (digits)")
     options.add_argument("--data-dir", type=Path, metavar="FOLDER", help="of MNIST's or Fashion-MNIST's four files")
     options.add_argument(
-        "--binarization", choices=BINARIZATIONS, default="dynamic", help="how grey pixels become bits (dynamic)"
+        "--binarization",
+        choices=BINARIZATIONS,
+        help="how grey pixels become bits: drawn once, drawn anew each time, or by rounding; likelihoods of one are not those of another "
+        "(threshold; mnist and fashion: dynamic)",
     )
     options = parser.add_argument_group("model (default)")
     options.add_argument("--layers", choices=KINDS, default="diagonal", help="Row LSTMs or Diagonal BiLSTMs (diagonal)")
     options.add_argument("--depth", type=at_least(1), default=3, help="how many layers (3)")
-    options.add_argument("--features", type=at_least(1), default=32, help="2h, channels between the layers (32)")
+    options.add_argument("--features", type=at_least(1), default=32, help="2h, channels between the layers: even (32)")
     options.add_argument(
         "--kernel-size",
         type=at_least(3),
-        help="of the first convolution (3, which leaves the LSTMs to be seen; mnist and fashion: 7)",
+        help="of the first convolution: odd (3, which leaves the LSTMs to be seen; mnist and fashion: 7)",
     )
     options = parser.add_argument_group("training (default)")
     options.add_argument("--steps", type=at_least(1), help="of Adam (1,200; mnist and fashion: 12,000)")
@@ -110,6 +115,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_run_options(parser, out="runs/pixelrnn")
     arguments = parser.parse_args()
+    arguments.binarization = arguments.binarization or PROTOCOLS[arguments.data]
     arguments.steps = arguments.steps or STEPS[arguments.data]
     arguments.kernel_size = arguments.kernel_size or KERNEL_SIZES[arguments.data]
     return arguments
@@ -149,7 +155,7 @@ class Lesson:
 
     def learn(self) -> None:
         """Train until the run's last step."""
-        batches = (mg.tensor(x.astype(np.float32), device=self.device) for x in self.batches)
+        batches = (mg.tensor(bits, device=self.device) for bits in self.batches)
         fit_likelihood(self.model, batches, self.optimizer, self.run, rng=self.rng)
 
     def log_likelihood(self, count: int | None = None) -> NDArray[np.float64]:
@@ -157,19 +163,10 @@ class Lesson:
         return exact_log_likelihood(self.model, self.test[:count])
 
     def drawn(
-        self, x: NDArray[Any], known: NDArray[np.bool_] | None = None
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        self, x: NDArray[np.float32], known: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[int, Array]]:  # fmt: skip
         """Draw all pixels of x, (N, H, W, 1), that are not known; yield after each pixel how many are done, and all images."""
-        there = to_device(x.astype(np.float32), self.device)
-        stay = None if known is None else to_device(known, self.device)
-        filling = self.model.fill(there, stay, rng=Generator(EVALUATION_SEED, device=self.device))
-        for done in tqdm(filling, total=self.model.sites, desc="drawing", leave=False):
-            yield done, to_device(there, "cpu")
-
-    def finished(self, x: NDArray[Any], known: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Return the images after the last pixel."""
-        *_, (_, images) = self.drawn(x, known)
-        return images
+        return drawing(self.model, x, known, rng=Generator(EVALUATION_SEED, device=self.device))
 
 
 def build(layers: str, images: Images, arguments: argparse.Namespace, rng: Generator) -> PixelRNN:
@@ -193,7 +190,7 @@ def measure(lesson: Lesson) -> dict[str, Any]:
         "epochs": lesson.run.steps / lesson.steps_per_epoch,
         "test_log_likelihood": float(found.mean()),
         "standard_error": float(found.std() / np.sqrt(len(found))),
-        "bits_per_dimension": float(-found.mean() / np.log(2) / lesson.model.sites),
+        "bits_per_dimension": bits_per_dimension(found.mean(), dimensions=lesson.model.sites),
         "test_images": len(found),
         "parameters": sum(parameter.size for parameter in lesson.model.parameters()),
         "seconds": round(lesson.run.seconds, 1),
@@ -202,46 +199,60 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 
 
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
-    """Draw images, and write them as a picture and as numbers."""
-    samples = lesson.finished(np.zeros((arguments.sample, *lesson.model.size)))
-    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
-    figure = plots.image_grid(samples, title=f"{arguments.sample} samples of a PixelRNN")
-    plots.save(figure, arguments.out / f"samples.{arguments.format}")
-    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    """Draw images, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
+    samples: Array = np.zeros((arguments.sample, *lesson.model.size), np.float32)
+    try:
+        for _, drawn in lesson.drawn(samples):
+            samples = drawn
+    finally:
+        samples = to_device(samples, "cpu")
+        write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
+        figure = plots.image_grid(samples, title=f"{arguments.sample} samples of a PixelRNN")
+        plots.save(figure, arguments.out / f"samples.{arguments.format}")
+        print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
 
 
 def draw(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Write samples, how they grow, completions, and what the prediction of a pixel sees."""
-    name, size = f"{NAMES[arguments.layers]} on {arguments.data}", lesson.model.size
-    pixels = size[0] * size[1]
-    shown = {round(n) for n in np.linspace(1, pixels, FRAMES)}
-    frames = [(n, images.copy()) for n, images in lesson.drawn(np.zeros((SAMPLES, *size))) if n in shown]
-    figure = plots.image_grid(frames[-1][1], columns=COLUMNS, title=f"{name}: samples")
-    plots.save(figure, arguments.out / f"samples.{arguments.format}")
+    name, (height, width, _) = f"{NAMES[arguments.layers]} on {arguments.data}", lesson.model.size
+    shown = {round(pixels) for pixels in np.linspace(1, height * width, FRAMES)}
+    blank = np.zeros((SAMPLES, *lesson.model.size), np.float32)
+    frames = [(n, to_device(images.copy(), "cpu")) for n, images in lesson.drawn(blank) if n in shown]
+    pictures = {
+        "samples": plots.image_grid(frames[-1][1], columns=COLUMNS, title=f"{name}: samples"),
+        "completions": completions(lesson, name),
+        "receptive_field": receptive_field(lesson, arguments),
+    }
+    for picture, figure in pictures.items():
+        plots.save(figure, arguments.out / f"{picture}.{arguments.format}")
     plots.save_animation(plots.growing_images(frames, columns=COLUMNS, title=name), arguments.out / "growing.gif")
 
-    known = np.zeros(size, bool)
-    known[: size[0] // 2] = True
-    images = lesson.test[:COMPLETED].astype(np.float32)
-    three = lesson.finished(np.concatenate([images] * 3), known).reshape(3, *images.shape)
-    rows = [("test images", images), ("given", np.where(known, images, 0.25)), *(("drawn", one) for one in three)]
-    plots.save(
-        plots.image_rows(rows, title=f"{name}: the lower half, given the upper one"),
-        arguments.out / f"completions.{arguments.format}",
-    )
 
-    pixel = (size[0] // 2, size[1] // 2 - 1)
-    x = to_device(lesson.test[:LOOKED_AT].astype(np.float32), lesson.device)
+def completions(lesson: Lesson, name: str) -> Figure:
+    """Draw test images, their upper halves, and three ways in which the model goes on."""
+    images = lesson.test[:COMPLETED]
+    known = np.zeros(lesson.model.size, bool)
+    known[: lesson.model.size[0] // 2] = True
+    *_, (_, drawn) = lesson.drawn(np.concatenate([images] * 3), known)
+    three = to_device(drawn, "cpu").reshape(3, *images.shape)
+    rows = [("test images", images), ("given", np.where(known, images, 0.25)), *(("drawn", one) for one in three)]
+    return plots.image_rows(rows, title=f"{name}: the lower half, given the upper one")
+
+
+def receptive_field(lesson: Lesson, arguments: argparse.Namespace) -> Figure:
+    """Draw what the prediction of a pixel in the middle depends on; beside it, with its first weights, in the other kind of layers."""
+    height, width, _ = lesson.model.size
+    row, column = height // 2, width // 2 - 1
+    x = to_device(lesson.test[:LOOKED_AT], lesson.device)
     fields = []
     for kind in KINDS:
         model, label = lesson.model, NAMES[kind]
-        if kind != arguments.layers:  # beside it, with its first weights
+        if kind != arguments.layers:
             rng = Generator(arguments.seed, device=lesson.device)
             model, label = build(kind, lesson.training, arguments, rng).to(lesson.device), f"{label}, untrained"
-        seen = to_device(model.dependence(x, pixel[0] * size[1] + pixel[1]), "cpu")
+        seen = to_device(model.dependence(x, row * width + column), "cpu")
         fields.append((label, seen.sum(axis=2)))
-    figure = plots.receptive_field(fields, pixel=pixel, title="What the prediction of one pixel sees")
-    plots.save(figure, arguments.out / f"receptive_field.{arguments.format}")
+    return plots.receptive_field(fields, pixel=(row, column), title="What the prediction of one pixel sees")
 
 
 def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:

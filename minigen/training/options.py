@@ -158,6 +158,8 @@ def run_program(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt as interruption:
-        sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+        if interruption.args:  # a training, which says how far it came
+            sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+        sys.exit("\nstopped")
     except FloatingPointError as error:
         sys.exit(f"\nerror: {error}")

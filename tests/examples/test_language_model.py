@@ -143,7 +143,8 @@ def test_sampling_can_be_broken_off_and_what_is_drawn_stays(gene, tmp_path, monk
         return parameters(self, x, i)
 
     monkeypatch.setattr(RecurrentStepper, "parameters", parameters_with_ctrl_c)
-    run(monkeypatch, out, gene, "--sample", "1")
+    words = refused(monkeypatch, out, "--sample", "1", "--length", "12")
+    assert words == "\nstopped after 7 of 12 steps of drawing; the rest is blank"
     assert samples_in(out) == [("temperature 0.5", expected[:7])]
 
 
@@ -165,7 +166,10 @@ def test_mistakes_end_with_a_sentence(options, words, gene, tmp_path, monkeypatc
 
 def test_texts_that_are_empty_or_too_short_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "text.txt"
-    for content, words in (("", "text.txt is empty"), ("GATTACA" * 5, "need a text .* of at least 64")):
+    for content, words in (
+        ("", "text.txt is empty"),
+        ("GATTACA" * 5, "of its 35 characters 31 are for training, .* pieces of 64"),
+    ):
         path.write_text(content)
         assert re.search(words, refused(monkeypatch, tmp_path / "out", "--text", str(path)))
 

@@ -92,5 +92,5 @@ def test_options_that_mean_nothing_are_refused(tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_the_default_run_draws_and_reads_digits(tmp_path):
     _, figures = run_alone("pixelcnn", tmp_path, "--no-plots")
-    assert figures["test_log_likelihood"] > -21.5
-    assert figures["accuracy"] > 0.8
+    assert figures["test_log_likelihood"] > -14.5
+    assert figures["accuracy"] > 0.9

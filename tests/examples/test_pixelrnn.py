@@ -88,4 +88,4 @@ def test_an_odd_number_of_features_is_refused(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_default_run_draws_digits(tmp_path):
     _, figures = run_alone("pixelrnn", tmp_path, "--no-plots")
-    assert figures["test_log_likelihood"] > -23.3
+    assert figures["test_log_likelihood"] > -17.8

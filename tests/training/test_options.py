@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigen.nn import Module, Parameter
-from minigen.training import CHECKPOINT, Run, add_run_options, plain_errors, recall, save_state
+from minigen.training import CHECKPOINT, Run, add_run_options, plain_errors, recall, run_program, save_state
 
 SETTINGS = ("latent", "hidden", "seed")
 
@@ -121,3 +121,19 @@ def test_mistakes_of_the_user_are_sentences_and_others_are_not_hidden():
             raise mistake
     with pytest.raises(FloatingPointError), plain_errors():
         raise FloatingPointError("diverged")
+
+
+@pytest.mark.parametrize(
+    ("interruption", "words"),
+    [
+        (KeyboardInterrupt("stopped after 3 of 9"), "stopped after 3 of 9; the same command with --resume goes on from there"),
+        (KeyboardInterrupt(), "stopped"),  # amid what leaves no state behind, such as reading the data
+    ],
+)  # fmt: skip
+def test_ctrl_c_ends_a_program_with_a_sentence(interruption, words):
+    def main():
+        raise interruption
+
+    with pytest.raises(SystemExit) as ended:
+        run_program(main)
+    assert ended.value.code == f"\n{words}"

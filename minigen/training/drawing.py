@@ -1,0 +1,56 @@
+"""Drawing from an autoregressive model under a progress bar, which Ctrl-C may break off: what is drawn by then can be kept."""
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+
+from minigen.backend import Array, to_device
+from minigen.models.autoregressive import Autoregressive
+from minigen.random import Generator
+
+
+def drawing(
+    model: Autoregressive, x: NDArray[Any], known: NDArray[Any] | None = None, *, rng: Generator, condition: NDArray[Any] | None = None
+) -> Iterator[tuple[int, Array]]:  # fmt: skip
+    """Draw the unknown sites of a copy of x, one after the other, as `Autoregressive.fill` does. Ctrl-C ends the program with a sentence.
+
+    The sentence says how far the drawing came. A program that writes in a `finally` what it was given last, loses nothing of it:
+
+        try:
+            for _, drawn in drawing(model, samples, rng=rng):
+                samples = drawn
+        finally:
+            write(samples)
+
+    Args:
+        model: on the device of rng.
+        x: examples on the CPU, (N, *size).
+        known: bool, of a shape that broadcasts to x's: which sites stay; None for none.
+        rng: draws; the examples go to its device.
+        condition: of each example, for a model that has one.
+
+    Yields:
+        How many sites are done, 1, 2, ..., D; and all examples, in an array on the device of rng which the next step changes.
+
+    Raises:
+        SystemExit: Ctrl-C broke the drawing off.
+
+    Example:
+        >>> import numpy as np
+        >>> from minigen.models import BeliefNet
+        >>> [done for done, images in drawing(BeliefNet((2, 2, 1)), np.zeros((5, 2, 2, 1)), rng=Generator(0))]
+        [1, 2, 3, 4]
+    """
+    from tqdm import tqdm
+
+    drawn, done, sites = to_device(x.copy(), rng.device), 0, math.prod(x.shape[1:])
+    stays, given = (None if array is None else to_device(array, rng.device) for array in (known, condition))
+    steps = model.fill(drawn, stays, rng=rng, condition=given)
+    try:
+        for done in tqdm(steps, total=sites, desc="drawing", unit="step", leave=False, delay=1.0, dynamic_ncols=True):
+            yield done, drawn
+    except KeyboardInterrupt:
+        sys.exit(f"\nstopped after {done:,} of {sites:,} steps of drawing; the rest is blank")
