@@ -146,7 +146,11 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument("--k", type=at_least(1), default=1, help="draws in the bound that is trained on (1: the ELBO)")
     options.add_argument("--beta", type=positive, default=1.0, help="weight of the KL term (1)")
     options.add_argument(
-        "--free-bits", type=positive, default=0.0, metavar="NATS", help="of KL that cost nothing, for each latent (0)"
+        "--free-bits",
+        type=positive,
+        default=0.0,
+        metavar="NATS",
+        help="of KL that cost nothing, for each latent (none)",
     )
     options.add_argument(
         "--warm-up", type=at_least(0), default=0, metavar="STEPS", help="in which beta rises from 0 (0)"

@@ -287,14 +287,16 @@ class PixelRNN(RasterModel):
         super().__init__(size, conditional)
         colours = self.colours
         hidden = head_features or features
-        if kind not in KINDS or layers < 1 or features < 1 or features % (2 * colours) or hidden % colours:
+        if kind not in KINDS:
+            raise ValueError(f"PixelRNN: kind is {kind!r}, expected one of {KINDS}")
+        if layers < 1 or features < 1 or features % (2 * colours) or hidden % colours:
             raise ValueError(
-                f"PixelRNN: kind is {kind!r}, expected one of {KINDS}; layers = {layers} must be at least 1, features = {features} a "
-                f"multiple of {2 * colours} and head_features = {hidden} one of {colours} for images of {colours} channels"
+                f"PixelRNN: layers = {layers} must be at least 1; for images of {colours} channels features = {features} must be a "
+                f"multiple of {2 * colours}, head_features = {hidden} one of {colours}"
             )
-        if kernel_size < 3 or row_kernel_size < 1:
+        if kernel_size < 3 or kernel_size % 2 == 0 or row_kernel_size < 1 or row_kernel_size % 2 == 0:
             raise ValueError(
-                f"PixelRNN: kernel_size = {kernel_size} must be at least 3, row_kernel_size = {row_kernel_size} at least 1"
+                f"PixelRNN: kernel_size = {kernel_size} must be odd and at least 3, row_kernel_size = {row_kernel_size} odd and at least 1"
             )
         self.first = nn.MaskedConv2d(colours, features, kernel_size=kernel_size, kind="A", colours=colours, rng=rng)
         self.blocks = [

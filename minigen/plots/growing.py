@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minigen.plots.animation import Animation
-from minigen.plots.images import colours, mosaic, sheet
+from minigen.plots.images import colours, joined, mosaic, sheet
 from minigen.plots.style import styled
 
 
@@ -49,7 +49,7 @@ def growing_images(
 
     def draw(i: int) -> None:
         pixels, images = frames[i]
-        drawn.set_data(grid(images).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3))
+        drawn.set_data(joined(grid(images)))
         label.set_text(f"{pixels} of {height * width} pixels")
 
     return Animation(figure, draw, len(frames))

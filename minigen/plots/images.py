@@ -79,7 +79,7 @@ def image_rows(
 
     longest = max(len(line) for label, _ in rows for line in label.split("\n"))
     above = 0.2 + 0.3 * bool(columns) + 0.3 * bool(columns_label)
-    figure = sheet(len(rows), most, size[:2], title=title, beside=0.3 + 0.13 * longest, above=above)
+    figure = sheet(len(rows), most, size[:2], title=title, beside=0.4 + 0.13 * longest, above=above)
     axes = figure.subplots()
     mosaic(axes, cells)
     axes.set_yticks(np.arange(len(rows)) + 0.5, [label for label, _ in rows])
@@ -141,11 +141,27 @@ def sheet(
     return new_figure(whole, rows * width * size[0] / size[1] + above + 0.5 * bool(title), title)
 
 
-def mosaic(axes: Axes, cells: NDArray[np.float64]) -> None:
-    """Draw images, (R, K, H, W, 3), edge to edge with grey lines between them; an image is 1 wide and 1 high on the axes' scales."""
+def joined(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return images, (R, K, H, W, 3), as one, each with a white margin of at least a pixel: strokes of two digits must not meet.
+
+    Example:
+        >>> joined(np.zeros((2, 5, 8, 8, 3))).shape
+        (20, 50, 3)
+    """
     rows, columns, height, width, _ = cells.shape
-    whole = cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
-    axes.imshow(whole, extent=(0, columns, rows, 0), aspect=height / width, interpolation="nearest")
+    margin = max(1, min(height, width) // 16)
+    high, wide = height + 2 * margin, width + 2 * margin
+    whole = np.ones((rows, columns, high, wide, 3))
+    whole[:, :, margin:-margin, margin:-margin] = cells
+    return whole.transpose(0, 2, 1, 3, 4).reshape(rows * high, columns * wide, 3)
+
+
+def mosaic(axes: Axes, cells: NDArray[np.float64]) -> None:
+    """Draw images, (R, K, H, W, 3), with grey lines between them; an image and its margin are 1 wide and 1 high on the axes' scales."""
+    rows, columns = cells.shape[:2]
+    whole = joined(cells)
+    aspect = (len(whole) / rows) / (whole.shape[1] / columns)
+    axes.imshow(whole, extent=(0, columns, rows, 0), aspect=aspect, interpolation="nearest")
     axes.hlines(np.arange(1, rows), 0, columns, color=LIGHT_GREY, linewidth=1.5)
     axes.vlines(np.arange(1, columns), 0, rows, color=LIGHT_GREY, linewidth=1.5)
     axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])

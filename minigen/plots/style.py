@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
 
 BLACK, GREY, LIGHT_GREY = "#000000", "#6E6E6E", "#D9D9D9"
@@ -91,7 +92,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
         >>> new_figure(8.5, 4.0, "Training").get_suptitle()
         'Training'
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
     if title:
         figure.suptitle(title)
     return figure

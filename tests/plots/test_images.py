@@ -7,13 +7,9 @@ from hypothesis import strategies as st
 
 from minigen import plots
 
+from .mosaics import cells_of
+
 rng = np.random.default_rng(0)
-
-
-def drawn(axes):
-    """Return the one sheet that all images are on, (height, width, 3)."""
-    (sheet,) = axes.images
-    return np.asarray(sheet.get_array())
 
 
 @settings(max_examples=15)
@@ -27,12 +23,9 @@ def drawn(axes):
 def test_every_pixel_of_a_grid_is_in_its_place_and_empty_places_are_paper(n, columns, height, width, c):
     images = rng.uniform(size=(n, height, width, c))
     (axes,) = plots.image_grid(images, columns=columns).axes
-    sheet = drawn(axes)
-    rows = -(-n // columns)
-    assert sheet.shape == (rows * height, columns * width, 3)
-    for i in range(rows * columns):
-        top, left = i // columns * height, i % columns * width
-        cell = sheet[top : top + height, left : left + width]
+    cells = cells_of(axes, (height, width))
+    assert cells.shape[:2] == (-(-n // columns), columns)
+    for i, cell in enumerate(cells.reshape(-1, height, width, 3)):
         if i >= n:
             assert (cell == 1).all()
         else:
@@ -45,16 +38,16 @@ def test_a_grid_is_about_square():
 
 
 def test_values_beyond_the_unit_interval_are_drawn_as_its_ends():
-    sheet = drawn(plots.image_grid(np.array([-0.5, 0.25, 1.5]).reshape(3, 1, 1, 1), columns=3).axes[0])
-    np.testing.assert_array_equal(sheet[0, :, 0], [1.0, 0.75, 0.0])
+    (axes,) = plots.image_grid(np.array([-0.5, 0.25, 1.5]).reshape(3, 1, 1, 1), columns=3).axes
+    np.testing.assert_array_equal(cells_of(axes, (1, 1))[0, :, 0, 0, 0], [1.0, 0.75, 0.0])
 
 
 def test_pixels_are_square():
     for size in ((2, 6), (6, 2)):
         figure = plots.image_grid(np.zeros((6, *size, 1)), columns=3)
         figure.draw_without_rendering()
-        box = figure.axes[0].get_window_extent()
-        np.testing.assert_allclose(box.height / box.width, 2 * size[0] / (3 * size[1]), rtol=1e-6)
+        box, (high, wide) = figure.axes[0].get_window_extent(), np.add(size, 2)  # with their margins
+        np.testing.assert_allclose(box.height / box.width, 2 * high / (3 * wide), rtol=1e-6)
 
 
 def test_rows_have_their_labels_and_columns_theirs():
@@ -67,10 +60,15 @@ def test_rows_have_their_labels_and_columns_theirs():
     columns = dict(zip(axes.get_xticks(), [label.get_text() for label in axes.get_xticklabels()], strict=True))
     assert columns == {0.5: "a", 1.5: "b", 2.5: "c"}
     assert axes.get_xlabel() == "class"
-    sheet = drawn(axes)
-    np.testing.assert_allclose(sheet[:4, 8:, 0], 1 - grey[2, :, :, 0])
-    np.testing.assert_allclose(sheet[4:, 4:8], coloured[1])
-    assert (sheet[4:, 8:] == 1).all()
+    cells = cells_of(axes, (4, 4))
+    np.testing.assert_allclose(cells[0, ..., 0], 1 - grey[..., 0])
+    np.testing.assert_allclose(cells[1, :2], coloured)
+    assert (cells[1, 2] == 1).all()
+
+
+def test_margins_grow_with_the_images():
+    (axes,) = plots.image_grid(np.ones((2, 48, 64, 1)), columns=2).axes
+    assert axes.images[0].get_array().shape == (48 + 6, 2 * (64 + 6), 3)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,9 @@ from minigen import plots
 from minigen.plots.latent import CLASS_COLORS
 from minigen.plots.style import BLUE, LIGHT_GREY
 
+from .mosaics import cells_of
+
 rng = np.random.default_rng(0)
-
-
-def sheet(axes):
-    return np.asarray(axes.images[0].get_array())
 
 
 # -------------------------------------------------------------------------------------------------------------------- manifold
@@ -23,13 +21,13 @@ def test_the_plane_is_drawn_with_z1_to_the_right_and_z2_upwards():
     z2, z1 = np.meshgrid(values, values, indexing="ij")
     images = np.stack([z1, z2], axis=2).reshape(3, 3, 1, 2, 1) / 4 + 0.5  # two pixels: z_1 and z_2
     (axes,) = plots.latent_manifold(images, values=values).axes
-    ink = 1 - sheet(axes)[..., 0]  # (3, 6)
+    ink = 1 - cells_of(axes, (1, 2))[..., 0, :, 0]  # (3, 3, 2)
     for row, column in np.ndindex(3, 3):
         # Where an image stands, the ticks beside and below it say its code.
         below = dict(zip(axes.get_xticks(), (float(t.get_text()) for t in axes.get_xticklabels()), strict=True))
         beside = dict(zip(axes.get_yticks(), (float(t.get_text()) for t in axes.get_yticklabels()), strict=True))
-        np.testing.assert_allclose(4 * (ink[row, 2 * column] - 0.5), below[column + 0.5])
-        np.testing.assert_allclose(4 * (ink[row, 2 * column + 1] - 0.5), beside[row + 0.5])
+        np.testing.assert_allclose(4 * (ink[row, column, 0] - 0.5), below[column + 0.5])
+        np.testing.assert_allclose(4 * (ink[row, column, 1] - 0.5), beside[row + 0.5])
     assert axes.get_ylim() == (3, 0)
 
 
@@ -85,7 +83,7 @@ def test_a_sum_is_a_column_for_each_term_with_its_sign():
     figure = plots.vector_arithmetic([("", "a", a), ("-", "b", b)], result=("c", c))
     assert [panel.get_title() for panel in figure.axes] == ["a", "$-$ b", "$=$ c"]
     for panel, images in zip(figure.axes, (a, b, c), strict=True):
-        np.testing.assert_allclose(1 - sheet(panel)[..., 0], images.reshape(8, 4))
+        np.testing.assert_allclose(1 - cells_of(panel, (4, 4))[..., 0], images[:, None, ..., 0])
     with pytest.raises(ValueError, match="expected one shape"):
         plots.vector_arithmetic([("", "a", a), ("-", "b", b[:1])], result=("c", c))
 
