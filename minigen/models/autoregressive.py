@@ -6,8 +6,9 @@ A *site* is a channel of a pixel, or a character. A model computes the parameter
 must not depend on x at o(i), o(i+1), ...: that is all that makes the product a distribution. So log p(x) costs one pass. A sample costs D
 steps, since every site waits for the ones before it (ancestral sampling); the *plain* stepper computes the whole pass at each of them and
 uses one site's numbers, the *cached* one of a model computes only what is new (Ramachandran et al. 2017, "Fast generation for
-convolutional autoregressive models"). Both give the same numbers, and both take x_o(i) to be the conditional's quantile at u_i, with all u
-drawn before the first step: from one seed they draw the same samples.
+convolutional autoregressive models"). Both give the same numbers, but for rounding, and both take x_o(i) to be the conditional's
+quantile at u_i, with all u drawn before the first step: from one seed they draw the same samples, unless a u comes within rounding of a
+probability.
 
 A completion draws only the sites that are not known. Each of those is conditioned on what lies *before* it in the order: known sites
 behind it have no say. Where the known sites are the first ones in the order, this is a draw from p(x | known); otherwise it is not, since
@@ -15,7 +16,7 @@ that would need the sum over all that may come.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,8 +27,25 @@ from minigen import nn
 from minigen.backend import Array, array_module, device_of
 from minigen.distributions.distribution import raw
 from minigen.engine import Tensor, TensorLike, grad, is_debugging, no_grad
-from minigen.models.conditionals import Conditional
+from minigen.models.conditionals import Conditional, as_floats
 from minigen.random import Generator
+
+
+def checked_size(owner: str, size: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of an example as a tuple.
+
+    Args:
+        owner: opens the message.
+        size: (H, W, C), or any other of at least one axis.
+
+    Raises:
+        ValueError: there is no axis, or an empty one.
+    """
+    if not size or min(size) < 1:
+        raise ValueError(
+            f"{owner}: size is {tuple(size)}, expected the shape of an example, such as (H, W, C), of at least 1 each"
+        )
+    return tuple(size)
 
 
 class Stepper(Protocol):
@@ -41,7 +59,7 @@ class Stepper(Protocol):
 
 
 class PlainStepper:
-    """Computes the whole model at each step: the readable twin of every cached stepper, and D times as slow as it need be."""
+    """Computes the whole model at each step: the readable twin of every cached stepper, at D times the cost of one pass."""
 
     def __init__(self, model: "Autoregressive", condition: TensorLike | None) -> None:
         self.model, self.condition = model, condition
@@ -87,6 +105,10 @@ class Autoregressive(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} defines no predict")
 
+    def as_floats(self, x: TensorLike) -> Any:
+        """Return x as numbers that a network takes: integers become floats of the parameters' dtype."""
+        return x if raw(x).dtype.kind == "f" else as_floats(x, self.parameters()[0].dtype)
+
     def stepper(self, n: int, condition: TensorLike | None = None) -> Stepper:
         """Return what computes the conditionals of n examples one after the other."""
         return PlainStepper(self, condition)
@@ -120,11 +142,14 @@ class Autoregressive(nn.Module):
             log_prior: log p(y), (K,), up to a constant; by default all classes are equally likely.
 
         Raises:
-            ValueError: the model has no classes.
+            ValueError: the model has no classes, or the prior is not one number for each.
         """
+        name = f"{type(self).__name__}.class_log_probabilities"
         if self.classes is None:
+            raise ValueError(f"{name}: the model has no classes, it is one of p(x)")
+        if log_prior is not None and log_prior.shape != (self.classes,):
             raise ValueError(
-                f"{type(self).__name__}.class_log_probabilities: the model has no classes, it is one of p(x)"
+                f"{name}: log_prior has shape {log_prior.shape}, expected ({self.classes},), one number for each class"
             )
         module = array_module(raw(x))
         with no_grad():
@@ -141,7 +166,7 @@ class Autoregressive(nn.Module):
 
         Raises:
             ValueError: it is missing, of another shape, given to a model of p(x), or a class is out of range.
-            TypeError: classes are no integers.
+            TypeError: classes are no integers, or embeddings not of the parameters' dtype.
         """
         name, k, features = type(self).__name__, self.classes, self.embedding_features
         if k is None and features is None:
@@ -152,8 +177,12 @@ class Autoregressive(nn.Module):
             found = "no condition is given" if condition is None else f"the condition has shape {condition.shape}"
             what = f"classes from 0 to {k - 1}" if k is not None else "embeddings"
             raise ValueError(f"{name}: {found}, expected {what}, {expected}, one for each of {n} examples")
-        if k is not None:
-            array = raw(condition)
+        array = raw(condition)
+        if k is None:
+            dtype = self.parameters()[0].dtype
+            if array.dtype != dtype:
+                raise TypeError(f"{name}: embeddings are of {array.dtype}, expected {dtype}, as the parameters are")
+        else:
             if array.dtype.kind not in "iu":
                 raise TypeError(f"{name}: classes are of {array.dtype}, expected integers")
             looked_at = array.size and (device_of(array) == "cpu" or is_debugging())
@@ -189,6 +218,8 @@ class Autoregressive(nn.Module):
         self, n: int, *, rng: Generator, condition: TensorLike | None = None, cached: bool = True
     ) -> Array:  # fmt: skip
         """Return n examples drawn from p(x), (n, *size).
+
+        A long sampling is better done by `fill` or `training.drawing`, which show how far it is, and keep what is drawn when broken off.
 
         Args:
             n: how many.
@@ -232,14 +263,11 @@ class Autoregressive(nn.Module):
             1, 2, ..., D.
 
         Raises:
-            ValueError: another size, or known values that are no levels.
+            ValueError: another size, an array that cannot be filled in place, a mask of another shape, or known values that are no levels.
+            TypeError: a mask that is no array of truth values.
         """
+        self.check_fill(x, known, condition)
         n, module = len(x), array_module(x)
-        self.check_condition(condition, n)
-        if x.shape[1:] != self.size or not x.flags.c_contiguous:
-            raise ValueError(
-                f"{type(self).__name__}.fill: x has shape {x.shape}, expected a contiguous (N, {self.size})"
-            )
         stays = None if known is None else module.broadcast_to(known, x.shape).reshape(n, self.sites)  # (N, D)
         x[...] = 0.0 if stays is None else module.where(stays.reshape(x.shape), x, 0.0)
         self._check(x)
@@ -253,6 +281,25 @@ class Autoregressive(nn.Module):
             flat[:, site] = drawn if stays is None else module.where(stays[:, site], flat[:, site], drawn)
             yield i + 1
 
+    def check_fill(self, x: Array, known: Array | None, condition: TensorLike | None) -> None:
+        """Refuse what `fill` cannot fill."""
+        self.check_condition(condition, len(x))
+        name = f"{type(self).__name__}.fill"
+        self._check_size(x, name)
+        if not x.flags.c_contiguous:
+            raise ValueError(
+                f"{name}: x, {x.shape}, is filled in place and must be contiguous, as np.ascontiguousarray makes it"
+            )
+        if known is None:
+            return
+        if known.dtype != bool:
+            raise TypeError(f"{name}: known is of {known.dtype}, expected bool: True for the sites that stay")
+        pairs = zip(known.shape[::-1], x.shape[::-1], strict=False)
+        if known.ndim > x.ndim or any(mine not in (1, its) for mine, its in pairs):
+            raise ValueError(
+                f"{name}: known has shape {known.shape}, expected one that broadcasts to that of x, {x.shape}"
+            )
+
     def check_unconditional(self, condition: TensorLike | None) -> None:
         """Refuse a condition, for models that take none.
 
@@ -265,8 +312,9 @@ class Autoregressive(nn.Module):
             )
 
     def _check(self, x: TensorLike) -> None:
-        if x.shape[1:] != self.size:
-            raise ValueError(
-                f"{type(self).__name__}: x has shape {x.shape}, expected (N, {', '.join(map(str, self.size))})"
-            )
+        self._check_size(x, type(self).__name__)
         self.conditional.check(x, type(self).__name__)
+
+    def _check_size(self, x: TensorLike, owner: str) -> None:
+        if x.shape[1:] != self.size:
+            raise ValueError(f"{owner}: x has shape {x.shape}, expected (N, {', '.join(map(str, self.size))})")

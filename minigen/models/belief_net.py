@@ -17,7 +17,7 @@ import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike
-from minigen.models.autoregressive import Autoregressive
+from minigen.models.autoregressive import Autoregressive, checked_size
 from minigen.models.conditionals import BernoulliConditional
 
 
@@ -42,7 +42,7 @@ class BeliefNet(Autoregressive):
     """
 
     def __init__(self, size: tuple[int, ...]) -> None:
-        self.size, self.conditional = size, BernoulliConditional()
+        self.size, self.conditional = checked_size("BeliefNet", size), BernoulliConditional()
         self.weight = nn.Parameter(np.zeros((self.sites, self.sites), np.float32))
         self.bias = nn.Parameter(np.zeros(self.sites, np.float32))
         self.before = nn.Buffer(1 - np.tri(self.sites, dtype=np.float32))
@@ -50,7 +50,7 @@ class BeliefNet(Autoregressive):
     def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return the logits of all sites; see `Autoregressive.predict`. There is no condition."""
         self.check_unconditional(condition)
-        bits = ops.reshape(x, shape=(len(x), self.sites))
+        bits = ops.reshape(self.as_floats(x), shape=(len(x), self.sites))
         return ops.reshape(ops.linear(bits, self.weight * self.before, self.bias), shape=(len(x), *self.size, 1))
 
     def stepper(self, n: int, condition: TensorLike | None = None) -> "BeliefNetStepper":

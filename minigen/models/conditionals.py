@@ -9,6 +9,7 @@ A draw is the quantile at u ~ U(0, 1): the smallest x with P(0) + ... + P(x) > u
 parameters.
 """
 
+import math
 from typing import Any
 
 import minigen.ops as ops
@@ -18,8 +19,13 @@ from minigen.distributions import Bernoulli, Categorical
 from minigen.distributions.distribution import raw
 from minigen.engine import TensorLike, is_debugging
 
-LEAST_LOG_SCALE = -7.0
-"""Of a logistic: at 256 levels, an eighth of a bin. Smaller ones would change no probability, and larger ones than e^7 neither."""
+LEAST_LOG_SCALE = -9.0
+"""Of a logistic. A bin of 256 levels is 60 such scales wide: all of the logistic fits into one. Under e^9 all levels are alike."""
+
+
+def as_floats(x: TensorLike, dtype: Any) -> Any:
+    """Return whole numbers, of integers or truth values, as floats: int64 times float32 would be float64. Floats stay as they are."""
+    return ops.astype(x, dtype=dtype) if raw(x).dtype.kind in "biu" else x
 
 
 class Conditional(nn.Module):
@@ -43,9 +49,9 @@ class Conditional(nn.Module):
 
     def quantile(self, parameters: Array, u: Array) -> Array:
         """Return the smallest x with P(0) + ... + P(x) > u, (N, P) and u (N,) in [0, 1) -> (N,)."""
-        # The last sum is left out: it may round to below u.
-        below = self.probabilities(parameters).cumsum(axis=-1)[..., :-1]  # (N, L - 1)
-        return (below <= u[..., None]).sum(axis=-1).astype(parameters.dtype)
+        sums = self.probabilities(parameters).cumsum(axis=-1)  # (N, L)
+        # The last sum is 1 but for rounding. u times it is below it, so no level behind the last of a probability above 0 is drawn.
+        return (sums <= u[..., None] * sums[..., -1:]).sum(axis=-1).astype(parameters.dtype)
 
     def scaled(self, x: TensorLike) -> Any:
         """Return levels as a network takes them, from -1 to 1."""
@@ -158,7 +164,7 @@ class LogisticMixtureConditional(Conditional):
         This is no difference of numbers that are nearly equal, so it is exact in the tails, where s(a) and s(b) round to 1.
         """
         logits, means, precision = self._components(parameters)  # (..., K) each
-        middle = ops.expand_dims(self.scaled(x), -1) - means  # (..., K)
+        middle = ops.expand_dims(self.scaled(as_floats(x, parameters.dtype)), -1) - means  # (..., K)
         half = 1.0 / (self.levels - 1)  # a bin's half width
         above, below = (middle + half) * precision, (middle - half) * precision
         first, last = ((raw(x) == end)[..., None] for end in (0, self.levels - 1))  # (..., 1)
@@ -174,19 +180,27 @@ class LogisticMixtureConditional(Conditional):
         return ops.exp(self.log_prob(parameters[..., None, :], levels))
 
     def quantile(self, parameters: Array, u: Array) -> Array:
-        """See `Conditional.quantile`. P(0) + ... + P(x) is sum_k w_k s((x + 1/2 - m_k)/r_k): so x is found by halving the levels left."""
+        """See `Conditional.quantile`. P(0) + ... + P(x) is sum_k w_k s((x + 1/2 - m_k)/r_k).
+
+        So not all L levels need be looked at: of blocks of about sqrt(L) levels only the last ones, and then those of one block.
+        """
         module = array_module(parameters)
-        logits, means, precision = self._components(parameters)  # (N, K) each
+        logits, means, precision = (part[:, None] for part in self._components(parameters))  # (N, 1, K) each
         weights = ops.softmax(logits)
+        goal = u[:, None] * weights.sum(axis=-1)  # (N, 1); below the sum of all levels, in spite of rounding
         half, last = 1.0 / (self.levels - 1), self.levels - 1
-        low, high = module.zeros_like(u), module.full_like(u, last)  # (N,); x is between them
-        for _ in range(last.bit_length()):
-            middle = module.floor((low + high) / 2)
-            above = (self.scaled(middle) + half)[:, None]  # the upper end of the bin
-            is_enough = (weights * ops.sigmoid((above - means) * precision)).sum(axis=-1) > u
-            high = module.where(is_enough, middle, high)
-            low = module.where(is_enough, low, module.minimum(middle + 1.0, float(last)))
-        return high.astype(parameters.dtype)
+
+        def passed(levels: Array) -> Array:
+            """Count the levels, (N or 1, M), up to which the sum is not enough, (N,). The last one is open above: it is enough."""
+            above = (self.scaled(levels) + half)[..., None]  # the upper ends of the bins
+            sums = (weights * ops.sigmoid((above - means) * precision)).sum(axis=-1)  # (N, M)
+            return ((sums <= goal) & (levels < last)).sum(axis=-1)
+
+        size = math.isqrt(last) + 1  # of a block
+        ends = module.arange(size - 1, last + size, size, dtype=parameters.dtype)
+        first = size * passed(ends[None])  # (N,), of the block
+        within = first[:, None] + module.arange(size)  # (N, size)
+        return (first + passed(within.astype(parameters.dtype))).astype(parameters.dtype)
 
     def _components(self, parameters: TensorLike) -> tuple[Any, Any, Any]:
         """Return the logits of the weights, the means and 1/r, (..., K) each."""

@@ -147,8 +147,8 @@ class GatedPixelCNN(RasterModel):
     ) -> None:
         super().__init__(size, conditional, classes=classes, embedding_features=embedding_features)
         colours = self.colours
-        hidden = head_features or features
-        if layers < 1 or features < 1 or features % colours or hidden % colours or kernel_size < 3:
+        hidden = features if head_features is None else head_features
+        if layers < 1 or features < 1 or features % colours or hidden < 1 or hidden % colours or kernel_size < 3:
             raise ValueError(
                 f"GatedPixelCNN: layers = {layers} must be at least 1, features = {features} and head_features = {hidden} multiples of "
                 f"{colours} for images of {colours} channels, kernel_size = {kernel_size} at least 3"

@@ -33,7 +33,7 @@ import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array, array_module, to_device
 from minigen.engine import Tensor, TensorLike
-from minigen.models.autoregressive import Autoregressive
+from minigen.models.autoregressive import Autoregressive, checked_size
 from minigen.models.conditionals import BernoulliConditional, Conditional
 from minigen.nn.init import xavier_uniform
 from minigen.random import Generator
@@ -81,7 +81,7 @@ class MADE(Autoregressive):
             raise ValueError(
                 f"MADE: hidden = {hidden} must be at least 1 each, and ordering = {ordering!r} one of {', '.join(ORDERINGS)}"
             )
-        self.size, self.conditional = size, conditional or BernoulliConditional()
+        self.size, self.conditional = checked_size("MADE", size), conditional or BernoulliConditional()
         self.hidden, self.ordering = hidden, ordering
         self.unit = 1 / (self.conditional.levels - 1)  # by which the network's inputs are from 0 to 1
         self.degrees = self._drawn_degrees(rng)
@@ -128,7 +128,7 @@ class MADE(Autoregressive):
     def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return the parameters of all conditionals; see `Autoregressive.predict`. There is no condition."""
         self.check_unconditional(condition)
-        sites = ops.reshape(x, shape=(len(x), self.sites)) * self.unit  # (N, D), from 0 to 1
+        sites = ops.reshape(self.as_floats(x), shape=(len(x), self.sites)) * self.unit  # (N, D), from 0 to 1
         units: Any = sites
         for layer in self.layers:
             units = ops.relu(layer(units))
@@ -195,8 +195,9 @@ def _sorted(layer: nn.MaskedLinear, rows: NDArray[np.int64], columns: NDArray[np
 class OrderingMixture(Autoregressive):
     """The mixture, in equal parts, of autoregressive models of the same sites, such as one MADE under several orderings.
 
-    It is sampled, and completed, under an ordering drawn for each example. So a completion is conditioned on the known sites that lie
-    before in the ordering drawn for it, and how probable the ordering makes them has no say.
+    It is sampled, and completed, under an ordering drawn for each example, all of them equally likely. So a completion is conditioned on
+    the known sites that lie before in the ordering drawn for it. It is no draw from the mixture's p(x | known), for which orderings under
+    which the known sites are more probable would have to be drawn more often.
 
     Args:
         models: the M models; their parameters may be shared.
@@ -225,6 +226,11 @@ class OrderingMixture(Autoregressive):
             "OrderingMixture.predict: a mixture has no one conditional for a site; ask its `models`"
         )
 
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Raise: there are several."""
+        raise NotImplementedError("OrderingMixture.order: a mixture has several orders; ask its `models`")
+
     def log_probs(self, x: TensorLike) -> Any:
         """Return log p_m(x) in nats under each model, (N, *size) -> (M, N)."""
         return ops.stack([model.log_prob(x) for model in self.models], axis=0)
@@ -244,7 +250,7 @@ class OrderingMixture(Autoregressive):
         self, x: Array, known: Array | None = None, *, rng: Generator, condition: TensorLike | None = None, cached: bool = True
     ) -> Iterator[int]:  # fmt: skip
         """See `Autoregressive.fill`. The models fill their examples side by side. There is no condition."""
-        self.check_condition(condition, len(x))
+        self.check_fill(x, known, condition)
         chosen = rng.integers(0, len(self.models), len(x))  # (N,)
         parts = []
         for m, model in enumerate(self.models):

@@ -15,7 +15,7 @@ import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike
-from minigen.models.autoregressive import Autoregressive
+from minigen.models.autoregressive import Autoregressive, checked_size
 from minigen.models.conditionals import BernoulliConditional
 from minigen.ops.nade import nade_logits
 from minigen.random import Generator
@@ -50,7 +50,7 @@ class NADE(Autoregressive):
     def __init__(self, size: tuple[int, ...], *, hidden: int, rng: Generator) -> None:
         if hidden < 1:
             raise ValueError(f"NADE: hidden = {hidden} must be at least 1")
-        self.size, self.conditional = size, BernoulliConditional()
+        self.size, self.conditional = checked_size("NADE", size), BernoulliConditional()
         shape = (self.sites, hidden)
         into, out_of = 1 / math.sqrt(self.sites), 1 / math.sqrt(hidden)
         self.weight = nn.Parameter(rng.uniform(shape, low=-into, high=into))
@@ -61,7 +61,7 @@ class NADE(Autoregressive):
     def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return the logits of all sites; see `Autoregressive.predict`. There is no condition."""
         self.check_unconditional(condition)
-        bits = ops.reshape(x, shape=(len(x), self.sites))
+        bits = ops.reshape(self.as_floats(x), shape=(len(x), self.sites))
         logits = nade_logits(bits, self.weight, self.hidden_bias, self.out_weight, self.bias)  # (N, D)
         return ops.reshape(logits, shape=(len(x), *self.size, 1))
 

@@ -100,8 +100,8 @@ class PixelCNN(RasterModel):
     ) -> None:
         super().__init__(size, conditional, classes=classes)
         colours = self.colours
-        hidden = head_features or features
-        if blocks < 0 or features < 1 or features % (2 * colours) or hidden % colours or kernel_size < 3:
+        hidden = features if head_features is None else head_features
+        if blocks < 0 or features < 1 or features % (2 * colours) or hidden < 1 or hidden % colours or kernel_size < 3:
             raise ValueError(
                 f"PixelCNN: blocks = {blocks} must be at least 0, features = {features} a multiple of {2 * colours} and head_features = "
                 f"{hidden} one of {colours} for images of {colours} channels, kernel_size = {kernel_size} at least 3"

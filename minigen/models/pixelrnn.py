@@ -286,10 +286,10 @@ class PixelRNN(RasterModel):
     ) -> None:
         super().__init__(size, conditional)
         colours = self.colours
-        hidden = head_features or features
+        hidden = features if head_features is None else head_features
         if kind not in KINDS:
             raise ValueError(f"PixelRNN: kind is {kind!r}, expected one of {KINDS}")
-        if layers < 1 or features < 1 or features % (2 * colours) or hidden % colours:
+        if layers < 1 or features < 1 or features % (2 * colours) or hidden < 1 or hidden % colours:
             raise ValueError(
                 f"PixelRNN: layers = {layers} must be at least 1; for images of {colours} channels features = {features} must be a "
                 f"multiple of {2 * colours}, head_features = {hidden} one of {colours}"

@@ -46,7 +46,7 @@ class RasterModel(Autoregressive):
             raise ValueError(
                 f"{name}: classes = {classes} and embedding_features = {embedding_features}; expected one of them at most"
             )
-        self.size, self.conditional = size, conditional
+        self.size, self.conditional = (size[0], size[1], size[2]), conditional
         self.classes, self.embedding_features = classes, embedding_features
 
     @property
@@ -65,7 +65,7 @@ class RasterModel(Autoregressive):
     def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Any:
         """See `Autoregressive.predict`."""
         self.check_condition(condition, len(x))
-        found = self.outputs(self.conditional.scaled(x), condition)
+        found = self.outputs(self.conditional.scaled(self.as_floats(x)), condition)
         return ops.reshape(found, shape=(*x.shape, self.conditional.outputs))
 
     def stepper(self, n: int, condition: TensorLike | None = None) -> "RasterStepper":

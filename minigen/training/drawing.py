@@ -1,7 +1,6 @@
 """Drawing from an autoregressive model under a progress bar, which Ctrl-C may break off: what is drawn by then can be kept."""
 
 import math
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +11,14 @@ from minigen.models.autoregressive import Autoregressive
 from minigen.random import Generator
 
 
+class DrawingStopped(KeyboardInterrupt):
+    """Ctrl-C amid a drawing; it says how far that came."""
+
+
 def drawing(
     model: Autoregressive, x: NDArray[Any], known: NDArray[Any] | None = None, *, rng: Generator, condition: NDArray[Any] | None = None
 ) -> Iterator[tuple[int, Array]]:  # fmt: skip
-    """Draw the unknown sites of a copy of x, one after the other, as `Autoregressive.fill` does. Ctrl-C ends the program with a sentence.
+    """Draw the unknown sites of a copy of x, one after the other, as `Autoregressive.fill` does. Ctrl-C breaks it off with a sentence.
 
     The sentence says how far the drawing came. A program that writes in a `finally` what it was given last, loses nothing of it:
 
@@ -36,7 +39,7 @@ def drawing(
         How many sites are done, 1, 2, ..., D; and all examples, in an array on the device of rng which the next step changes.
 
     Raises:
-        SystemExit: Ctrl-C broke the drawing off.
+        DrawingStopped: Ctrl-C broke the drawing off.
 
     Example:
         >>> import numpy as np
@@ -53,4 +56,6 @@ def drawing(
         for done in tqdm(steps, total=sites, desc="drawing", unit="step", leave=False, delay=1.0, dynamic_ncols=True):
             yield done, drawn
     except KeyboardInterrupt:
-        sys.exit(f"\nstopped after {done:,} of {sites:,} steps of drawing; the rest is blank")
+        raise DrawingStopped(
+            f"stopped after {done:,} of {sites:,} steps of drawing; what was to come is blank"
+        ) from None

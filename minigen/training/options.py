@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from minigen.backend import module_of
+from minigen.training.drawing import DrawingStopped
 from minigen.training.files import read_state
 
 CHECKPOINT = "checkpoint.safetensors"  # the file of a run in its folder
@@ -157,6 +158,8 @@ def run_program(main: Callable[[], None]) -> None:
     """
     try:
         main()
+    except DrawingStopped as stop:
+        sys.exit(f"\n{stop}")
     except KeyboardInterrupt as interruption:
         if interruption.args:  # a training, which says how far it came
             sys.exit(f"\n{interruption}; the same command with --resume goes on from there")

@@ -11,7 +11,17 @@ from scipy.stats import chisquare
 import minigen as mg
 from minigen import nn, ops
 from minigen.engine import no_grad
-from minigen.models import BernoulliConditional
+from minigen.models import (
+    MADE,
+    NADE,
+    BeliefNet,
+    BernoulliConditional,
+    CategoricalConditional,
+    GatedPixelCNN,
+    LogisticMixtureConditional,
+    PixelCNN,
+    PixelRNN,
+)
 from minigen.models.autoregressive import Autoregressive
 from minigen.random import Generator
 
@@ -151,11 +161,56 @@ def test_what_does_not_fit_is_named():
         model.log_prob(np.zeros((3, 4), np.float32))
     with pytest.raises(ValueError, match="2 of 4 values are no levels, the first is 255"):
         model.log_prob(np.array([0, 1, 255, 255], np.float32).reshape(1, 2, 2, 1))
-    with pytest.raises(ValueError, match=r"fill: x has shape \(1, 4\), expected a contiguous"):
+    with pytest.raises(ValueError, match=r"Triangle.fill: x has shape \(1, 4\), expected \(N, 2, 2, 1\)"):
         list(model.fill(np.zeros((1, 4), np.float32), rng=rng))
-    with pytest.raises(ValueError, match="expected a contiguous"):
+    with pytest.raises(ValueError, match=r"fill: x, \(3, 2, 2, 1\), is filled in place and must be contiguous"):
         list(model.fill(np.zeros((2, 2, 1, 3), np.float32).transpose(3, 0, 1, 2), rng=rng))
     with pytest.raises(ValueError, match="2 of 4 values are no levels, the first is 7"):
         model.complete(np.full((1, 2, 2, 1), 7, np.float32), np.eye(2, dtype=bool)[:1, :, None], rng=rng)
+    x = np.zeros((3, 2, 2, 1), np.float32)
+    for shape in ((4,), (3, 1, 1, 2), (1, 3, 2, 2, 1)):
+        with pytest.raises(
+            ValueError, match=r"fill: known has shape .*, expected one that broadcasts to that of x, \(3, 2, 2, 1\)"
+        ):
+            model.complete(x, np.ones(shape, bool), rng=rng)
+    with pytest.raises(TypeError, match="fill: known is of float64, expected bool"):
+        model.complete(x, np.full((2, 1), 0.5), rng=rng)
     with pytest.raises(NotImplementedError, match="Autoregressive defines no predict"):
         Autoregressive().predict(np.zeros(1))
+
+
+MODELS = {
+    "belief net": lambda rng: BeliefNet([2, 2, 1]),
+    "NADE": lambda rng: NADE([2, 2, 1], hidden=3, rng=rng),
+    "MADE": lambda rng: MADE([2, 2, 1], hidden=(5,), rng=rng),
+    "PixelCNN": lambda rng: PixelCNN([2, 2, 1], LogisticMixtureConditional(4, components=2), features=4, blocks=1, rng=rng),
+    "GatedPixelCNN": lambda rng: GatedPixelCNN([2, 2, 1], CategoricalConditional(4), features=4, layers=2, rng=rng),
+    "PixelRNN": lambda rng: PixelRNN([2, 2, 1], BernoulliConditional(), kind="row", features=4, layers=1, rng=rng),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool"])
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_whole_numbers_of_any_dtype_are_the_same_images(make, dtype):
+    model, x = make(Generator(0)), all_bits()
+    for k, parameter in enumerate(model.parameters()):
+        parameter.data = Generator(k).normal(parameter.shape)
+    expected = model.log_prob(x).data
+    found = model.log_prob(x.astype(dtype)).data
+    assert found.dtype == expected.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+    known = np.array([True, False])[:, None]
+    for cached in (True, False):
+        drawn = model.complete(x.astype("uint8"), known, rng=Generator(1), cached=cached)
+        np.testing.assert_array_equal(drawn, model.complete(x, known, rng=Generator(1)))
+
+
+@pytest.mark.parametrize("size", [(), (0,), (2, 0, 1)])
+def test_a_size_without_sites_is_refused(size):
+    for make in (
+        BeliefNet,
+        lambda size: MADE(size, hidden=(4,), rng=Generator(0)),
+        lambda size: NADE(size, hidden=4, rng=Generator(0)),
+    ):
+        with pytest.raises(ValueError, match=r"size is .*, expected the shape of an example"):
+            make(size)

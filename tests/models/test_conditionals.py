@@ -46,6 +46,58 @@ def test_the_quantile_is_the_smallest_level_whose_sum_exceeds_u(conditional):
     np.testing.assert_array_equal(conditional.quantile(p, u), Conditional.quantile(conditional, p, u))
 
 
+LARGEST = np.float32(1 - 2**-24)  # of the float32 numbers below 1, which are drawn as u
+
+
+def cut_off(conditional, n):
+    """Parameters in float32 under which only some first levels are likely, and the last ones never drawn: (n, P), and how many levels."""
+    p = parameters(conditional, n, seed=6, scale=1.0).astype(np.float32)
+    if isinstance(conditional, CategoricalConditional):
+        p[:, 3:] = -np.inf
+        return p, 3
+    logits, _, _ = np.split(p, 3, axis=1)  # narrow logistics at the lower end
+    return np.concatenate([logits, np.full_like(logits, -1.5), np.full_like(logits, -4)], axis=1), 1
+
+
+@pytest.mark.parametrize("conditional", [CategoricalConditional(61), LogisticMixtureConditional(256, components=10)])
+def test_a_level_of_probability_zero_is_never_drawn_though_sums_of_float32_numbers_end_below_one(conditional):
+    p, levels = cut_off(conditional, 2000)
+    sums = conditional.probabilities(p).cumsum(axis=-1, dtype=np.float32)
+    assert (sums[:, -1] <= LARGEST).any()  # else this would be no test
+    assert conditional.quantile(p, np.full(2000, LARGEST)).max() < levels
+
+
+def test_levels_of_probability_zero_before_the_first_likely_one_are_passed():
+    logits = np.array([[-np.inf, -np.inf, 0.0, 0.0, -np.inf]], np.float32)
+    drawn = [CategoricalConditional(5).quantile(logits, np.array([u], np.float32))[0] for u in (0.0, 0.4, 0.6, LARGEST)]
+    assert drawn == [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4, 5, 16, 17, 255, 256, 257])
+def test_the_levels_of_a_mixture_are_found_by_blocks(levels):
+    conditional = LogisticMixtureConditional(levels, components=2)
+    p, u = parameters(conditional, 500, seed=7, scale=1.0), np.random.default_rng(8).uniform(size=500)
+    found = conditional.quantile(p, u)
+    np.testing.assert_array_equal(found, Conditional.quantile(conditional, p, u))
+    assert 0 <= found.min() <= found.max() < levels
+
+
+def test_a_logistic_may_be_all_in_one_level():
+    conditional = LogisticMixtureConditional(256, components=1)
+    p = np.array([[0.0, conditional.scaled(77.0), -30.0]], np.float32)
+    assert conditional.probabilities(p)[0, 77] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool"])
+@EACH
+def test_whole_numbers_of_any_dtype_have_the_log_probabilities_of_floats(conditional, dtype):
+    p = parameters(conditional, 10).astype(np.float32)
+    x = np.arange(10) % 2
+    found = conditional.log_prob(p, x.astype(dtype))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, conditional.log_prob(p, x.astype(np.float32)))
+
+
 @EACH
 def test_quantiles_of_even_u_have_the_probabilities(conditional):
     n = 20_000

@@ -244,5 +244,9 @@ def test_what_no_mixture_can_be_made_of_is_refused():
         mixture_of(0)
     with pytest.raises(NotImplementedError, match="a mixture has no one conditional for a site"):
         mixture_of(2).predict(np.zeros((1, 2, 2, 1)))
+    with pytest.raises(NotImplementedError, match="a mixture has several orders"):
+        mixture_of(2).order  # noqa: B018
+    with pytest.raises(ValueError, match=r"OrderingMixture.fill: x has shape \(2, 5\), expected \(N, 2, 2, 1\)"):
+        next(mixture_of(2).fill(np.zeros((2, 5)), rng=Generator(0)))
     with pytest.raises(ValueError, match="there is a condition"):
         mixture_of(2).log_prob(np.zeros((1, 2, 2, 1)), np.zeros(1, int))

@@ -347,11 +347,16 @@ def test_a_condition_must_fit_the_model(make):
         conditioned.sample(2, rng=Generator(0), condition=np.array([0.0, 1.0]))
     with pytest.raises(ValueError, match="has no classes"):
         free.class_log_probabilities(x)
+    for shape in ((2,), (4, 1)):
+        with pytest.raises(ValueError, match=r"log_prior has shape .*, expected \(4,\), one number for each class"):
+            conditioned.class_log_probabilities(x, log_prior=np.zeros(shape))
     embedded = GatedPixelCNN(
         (3, 3, 1), BernoulliConditional(), features=2, layers=1, embedding_features=5, rng=Generator(0)
     )
     with pytest.raises(ValueError, match=r"the condition has shape \(2, 4\), expected embeddings, \(2, 5\)"):
         embedded.log_prob(x, np.zeros((2, 4), np.float32))
+    with pytest.raises(TypeError, match="embeddings are of float64, expected float32, as the parameters are"):
+        embedded.sample(2, rng=Generator(0), condition=np.zeros((2, 5)))
 
 
 @EACH

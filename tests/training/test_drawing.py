@@ -7,7 +7,7 @@ from devices import on_host
 from minigen.backend import device_of
 from minigen.models import BeliefNet, BernoulliConditional, PixelCNN, RecurrentLanguageModel
 from minigen.random import Generator
-from minigen.training import drawing
+from minigen.training import DrawingStopped, drawing
 
 
 @pytest.fixture
@@ -63,11 +63,11 @@ def test_texts_may_have_any_length():
 
 
 @pytest.mark.parametrize("after", [0, 4])
-def test_ctrl_c_ends_the_program_with_a_sentence_and_what_is_drawn_is_there(after, net, monkeypatch):
+def test_ctrl_c_breaks_it_off_with_a_sentence_and_what_is_drawn_is_there(after, net, monkeypatch):
     expected, fill = net.sample(50, rng=Generator(1)).reshape(50, 6), net.fill
     monkeypatch.setattr(net, "fill", lambda *arguments, **settings: interrupted(fill(*arguments, **settings), after))
     steps, given = drawing(net, np.zeros((50, 2, 3, 1), np.float32), rng=Generator(1)), []
-    with pytest.raises(SystemExit, match=f"stopped after {after} of 6 steps of drawing; the rest is blank"):
+    with pytest.raises(DrawingStopped, match=f"stopped after {after} of 6 steps of drawing; what was to come is blank"):
         given.extend(images.copy().reshape(50, 6) for _, images in steps)
     assert len(given) == after
     for done, images in enumerate(given, start=1):

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from minigen.nn import Module, Parameter
-from minigen.training import CHECKPOINT, Run, add_run_options, plain_errors, recall, run_program, save_state
+from minigen.training import (
+    CHECKPOINT,
+    DrawingStopped,
+    Run,
+    add_run_options,
+    plain_errors,
+    recall,
+    run_program,
+    save_state,
+)
 
 SETTINGS = ("latent", "hidden", "seed")
 
@@ -127,6 +136,7 @@ def test_mistakes_of_the_user_are_sentences_and_others_are_not_hidden():
     ("interruption", "words"),
     [
         (KeyboardInterrupt("stopped after 3 of 9"), "stopped after 3 of 9; the same command with --resume goes on from there"),
+        (DrawingStopped("stopped after 3 of 9 steps of drawing"), "stopped after 3 of 9 steps of drawing"),
         (KeyboardInterrupt(), "stopped"),  # amid what leaves no state behind, such as reading the data
     ],
 )  # fmt: skip
