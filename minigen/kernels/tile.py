@@ -169,6 +169,34 @@ def six_rows(table, first, count, short):
     return short.ctypes.data
 
 
+@inner
+def multiply_taps(rows, lanes, out, start, a, a_jumps, taps, channels, blocks, tables):
+    """out[m] = start[m] + the sum over taps t of a[m + jump t] W_t, for all rows m; W lies as `in_blocks` lays it.
+
+    out, start, a, a_jumps and blocks are addresses. The tables: where the rows of out, start and a begin, in floats; and room for three
+    more, of as many numbers as there are rows or taps, and three times ROWS.
+    """
+    out_rows, start_rows, a_rows, short, b_jumps, terms = tables
+    for t in range(taps):
+        terms[t] = channels
+    lane = 0
+    while lane < lanes:
+        wide = lanes_of(lanes - lane)
+        for t in range(taps):
+            b_jumps[t] = t * channels * wide
+        block = blocks + 4 * taps * channels * lane
+        for m in range(0, rows, ROWS):
+            # Rows that repeat are looked up in the same piece of the table, one after the other.
+            at_out = six_rows(out_rows, m, rows, short)
+            at_start = six_rows(start_rows, m, rows, short[ROWS:])
+            at_a = six_rows(a_rows, m, rows, short[2 * ROWS :])
+            multiply(
+                wide, out + 4 * lane, at_out, start + 4 * lane, at_start, a, at_a, a_jumps, 1, block, b_jumps.ctypes.data, wide, taps,
+                terms.ctypes.data,
+            )  # fmt: skip
+        lane += wide
+
+
 def in_blocks(weight: Array) -> Array:
     """Return a weight, (T, C, K), flat: up to 64 channels of the output at a time, zeros beyond the last.
 

@@ -16,7 +16,7 @@ from minigen.kernels.compiler import inner, loop
 from minigen.kernels.image_lstm.lines import lines, margin, steps
 from minigen.kernels.recurrence.gates import add, lstm_cell, lstm_cell_backward
 from minigen.kernels.threads import in_pieces
-from minigen.kernels.tile import ROWS, in_blocks, lanes_of, multiply, six_rows
+from minigen.kernels.tile import ROWS, in_blocks, multiply_taps
 from minigen.kernels.vectors import copy
 
 _APART = 16
@@ -32,39 +32,25 @@ def _products(totals, line, first, last, around, blocks, k, jumps, tables):
 
     line: (images, L + 2 margin, C and more); k: C; jumps: of the taps, in floats.
     """
-    out_rows, rows_of_line, zeros, short, b_jumps, terms = tables
+    out_rows, _, rows_of_line, _, _, _ = tables
     m = 0
     for image in range(len(line)):
         for position in range(first, last):
             out_rows[m] = m * (totals.strides[0] // 4)
             rows_of_line[m] = image * (line.strides[0] // 4) + (position + around) * (line.strides[1] // 4)
             m += 1
-    rows, taps = m, jumps.size
-    for t in range(taps):
-        terms[t] = k
-    nothing = np.zeros(64, np.float32)
-    lane, lanes = 0, blocks.size // (taps * k)
-    while lane < lanes:
-        wide = lanes_of(lanes - lane)
-        for t in range(taps):
-            b_jumps[t] = t * k * wide
-        block = blocks.ctypes.data + 4 * taps * k * lane
-        for m in range(0, rows, ROWS):
-            # Rows that repeat are looked up in the same piece of the table, one after the other.
-            at_out = six_rows(out_rows, m, rows, short)
-            at_line = six_rows(rows_of_line, m, rows, short[ROWS:])
-            multiply(
-                wide, totals.ctypes.data + 4 * lane, at_out, nothing.ctypes.data, zeros.ctypes.data, line.ctypes.data, at_line,
-                jumps.ctypes.data, 1, block, b_jumps.ctypes.data, wide, taps, terms.ctypes.data,
-            )  # fmt: skip
-        lane += wide
+    lanes = blocks.size // (jumps.size * k)
+    nothing = np.zeros(lanes, np.float32)  # where all sums start
+    multiply_taps(
+        m, lanes, totals.ctypes.data, nothing.ctypes.data, line.ctypes.data, jumps.ctypes.data, jumps.size, k, blocks.ctypes.data, tables
+    )  # fmt: skip
 
 
 @inner
 def _tables(rows, taps):
     size = max(rows, 3 * ROWS, taps)
     return (
-        np.empty(size, np.int64), np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
+        np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
         np.empty(size, np.int64),
     )  # fmt: skip
 

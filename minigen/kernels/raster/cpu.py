@@ -9,15 +9,15 @@ the examples.
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels.approximations import TANH, ZERO, above, logistic, saturating
+from minigen.kernels.approximations import ZERO, above
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.gated.cpu import gated
 from minigen.kernels.raster import tables
 from minigen.kernels.raster.network import Network
 from minigen.kernels.raster.tables import Group, TableWalk
-from minigen.kernels.recurrence.gates import add, new_cell, shown
+from minigen.kernels.recurrence.gates import add, lstm_cell
 from minigen.kernels.threads import in_pieces
-from minigen.kernels.tile import LANES, ROWS, in_blocks, lanes_of, multiply, six_rows, whole_vectors
+from minigen.kernels.tile import LANES, ROWS, in_blocks, multiply_taps, whole_vectors
 from minigen.kernels.vectors import copy
 
 _APART = 16
@@ -37,31 +37,6 @@ def _positive(out, total):
 
 
 @inner
-def _sigmoids(a):
-    for k in range(a.size):
-        a[k] = logistic(a[k])
-
-
-@inner
-def _tanhs(a):
-    for k in range(a.size):
-        a[k] = saturating(a[k], TANH)
-
-
-@inner
-def _remembered(h, c, old, gates):
-    """c <- f old + i g,  h <- o tanh(c); the gates' sums become the gates."""
-    k = h.size
-    both, g, o = gates[: 2 * k], gates[2 * k : 3 * k], gates[3 * k :]
-    _sigmoids(both)
-    _tanhs(g)
-    _sigmoids(o)
-    copy(c, old)
-    new_cell(c, both[k:], both, g)
-    shown(h, o, c)
-
-
-@inner
 def _place(planes, plane, row, column, example, examples):
     """Where an example's channels at a pixel stand in the memory."""
     start = planes[plane, tables.START] + (row % planes[plane, tables.RING]) * planes[plane, tables.PITCH]
@@ -71,7 +46,7 @@ def _place(planes, plane, row, column, example, examples):
 @inner
 def _sums(totals, first, last, a, b, row, layer, memory, weights, biases, planes, jumps, examples, numbers):
     """totals[m] = the sum of products and the bias, for each pair m of a column and an example."""
-    out_rows, bias_rows, source_rows, short, b_jumps, terms = numbers
+    out_rows, bias_rows, source_rows, _, _, _ = numbers
     source, taps = layer[tables.SOURCE], layer[tables.TAPS]
     channels = planes[source, tables.CHANNELS]
     m = 0
@@ -82,32 +57,17 @@ def _sums(totals, first, last, a, b, row, layer, memory, weights, biases, planes
             # The ring is in the jumps: they lead from the first row of the plane.
             source_rows[m] = (column * examples + example) * channels
             m += 1
-    rows = m
-    a_jumps = jumps.ctypes.data + 8 * (layer[tables.JUMPS] + (row % planes[source, tables.RING]) * taps)
-    for t in range(taps):
-        terms[t] = channels
-    lane, lanes = 0, -(-layer[tables.OUTPUTS] // LANES) * LANES
-    while lane < lanes:
-        wide = lanes_of(lanes - lane)
-        for t in range(taps):
-            b_jumps[t] = t * channels * wide
-        block = weights.ctypes.data + 4 * (layer[tables.WEIGHT] + taps * channels * lane)
-        for m in range(0, rows, ROWS):
-            # Rows that repeat are looked up in the same piece of the table, one after the other.
-            at_out = six_rows(out_rows, m, rows, short)
-            at_bias = six_rows(bias_rows, m, rows, short[ROWS:])
-            at_source = six_rows(source_rows, m, rows, short[2 * ROWS :])
-            multiply(
-                wide, totals.ctypes.data + 4 * lane, at_out, biases.ctypes.data + 4 * (layer[tables.BIAS] + lane), at_bias,
-                memory.ctypes.data + 4 * planes[source, tables.START], at_source, a_jumps, 1, block, b_jumps.ctypes.data, wide, taps,
-                terms.ctypes.data,
-            )  # fmt: skip
-        lane += wide
+    multiply_taps(
+        m, -(-layer[tables.OUTPUTS] // LANES) * LANES, totals.ctypes.data, biases.ctypes.data + 4 * layer[tables.BIAS],
+        memory.ctypes.data + 4 * planes[source, tables.START],
+        jumps.ctypes.data + 8 * (layer[tables.JUMPS] + (row % planes[source, tables.RING]) * taps), taps, channels,
+        weights.ctypes.data + 4 * layer[tables.WEIGHT], numbers,
+    )  # fmt: skip
 
 
 @inner
-def _finish(total, layer, memory, planes, row, column, example, examples):
-    """What comes after the sums, for one example at one pixel; total has K numbers."""
+def _finish(total, nothing, layer, memory, planes, row, column, example, examples):
+    """What comes after the sums, for one example at one pixel; total has K numbers, `nothing` as many zeros."""
     channel, k = layer[tables.CHANNEL], total.size
     for n in range(tables.ADDED, layer.size):
         if layer[n] != tables.NONE:
@@ -122,10 +82,12 @@ def _finish(total, layer, memory, planes, row, column, example, examples):
     if layer[tables.ACTIVATION] == tables.GATE:
         gated(written, total[: written.size], total[written.size :])
     elif layer[tables.ACTIVATION] == tables.LSTM:
-        cell = first + _place(planes, layer[tables.CELL], row, column, example, examples)
+        here = first + _place(planes, layer[tables.CELL], row, column, example, examples)
         before_row, before_column = row + layer[tables.BEFORE_ROW], column + layer[tables.BEFORE_COLUMN]
-        old = first + _place(planes, layer[tables.CELL], before_row, before_column, example, examples)
-        _remembered(written, memory[cell : cell + written.size], memory[old : old + written.size], total)
+        before = first + _place(planes, layer[tables.CELL], before_row, before_column, example, examples)
+        cell = memory[here : here + written.size]
+        copy(cell, memory[before : before + written.size])
+        lstm_cell(written, cell, total, nothing)
     elif layer[tables.ACTIVATION] == tables.RELU:
         _positive(written, total)
     else:
@@ -137,7 +99,7 @@ def _compute(memory, weights, biases, planes, jumps, layers, widest, examples, r
     """Compute layers at the columns from first up to last of a row, for the examples from a up to b."""
     step = max(1, _AT_ONCE // (b - a))  # columns at once
     most = min(step, last - first) * (b - a)
-    totals = np.empty((most, widest + _APART), np.float32)
+    totals, nothing = np.empty((most, widest + _APART), np.float32), np.zeros(widest, np.float32)
     rows = max(most, 3 * ROWS, layers[:, tables.TAPS].max())
     numbers = (
         np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64),
@@ -156,7 +118,17 @@ def _compute(memory, weights, biases, planes, jumps, layers, widest, examples, r
             m = 0
             for column in range(start, end):
                 for example in range(a, b):
-                    _finish(totals[m, : layer[tables.OUTPUTS]], layer, memory, planes, row, column, example, examples)
+                    _finish(
+                        totals[m, : layer[tables.OUTPUTS]],
+                        nothing,
+                        layer,
+                        memory,
+                        planes,
+                        row,
+                        column,
+                        example,
+                        examples,
+                    )
                     m += 1
 
 
