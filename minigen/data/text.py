@@ -67,19 +67,21 @@ class Text:
             )
         return np.array([numbers[character] for character in content], dtype=np.int64)
 
-    def decode(self, characters: NDArray[np.integer]) -> str:
-        """Return numbers, (T,), as a text.
+    def decode(self, characters: NDArray[np.number]) -> str:
+        """Return whole numbers, (T,), as a text.
 
         Raises:
             ValueError: a number is none of the vocabulary's.
         """
         characters = np.asarray(characters)
         k = len(self.vocabulary)
-        if characters.size and not 0 <= characters.min() <= characters.max() < k:
+        bad = (characters < 0) | (characters >= k) | (characters != np.floor(characters))
+        if bad.any():
             raise ValueError(
-                f"Text.decode: numbers from {characters.min()} to {characters.max()}, expected 0 to {k - 1}, the places in the vocabulary"
+                f"Text.decode: {bad.sum()} of {characters.size} numbers are no places in the vocabulary of {self.name}, the first is "
+                f"{characters[bad][0]:g}; expected whole numbers from 0 to {k - 1}"
             )
-        return "".join(map(self.vocabulary.__getitem__, characters.tolist()))
+        return "".join(map(self.vocabulary.__getitem__, characters.astype(np.int64).tolist()))
 
     def split(self, *, test_share: float = 0.1) -> tuple[Characters, Characters]:
         """Return the text's first part for training and its last part for testing: what is drawn at random would stand amid its answers.

@@ -134,9 +134,5 @@ class ConvClassifier(nn.Module):
         return self._evaluated(lambda x: relu(norm(convolution(x))), images)
 
     def _evaluated(self, function: Callable[[Tensor], Tensor], images: NDArray[np.float32]) -> NDArray[np.float32]:
-        was_training = self.training
-        self.eval()
-        try:
+        with nn.evaluating(self):
             return nn.in_batches(function, images, device=self.last.weight.device)
-        finally:
-            self.train(was_training)

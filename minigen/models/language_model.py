@@ -9,9 +9,9 @@ output. Training lets it read the true text (teacher forcing, Williams & Zipser 
     recurrent      h_t = cell(embedding(x_{t-1}), h_{t-1}),  y_t = h_t W + b       Mikolov et al. 2010; LSTM: Graves 2013
     transformer    blocks of causal attention with learned positions               Radford et al. 2019, small
 
-A recurrent network has read all that came before. A transformer has a *window* of L places. A longer text is read in windows, each of which
-begins with a start token as if nothing came before, and each half of which is new: the first gives the conditionals of L characters, every
-other one those of the L/2 that follow, which are thus conditioned on L/2 to L - 1 characters.
+A recurrent network has read all that came before. A transformer has a *window* of L places, and reads a longer text in several. Windows
+overlap by half. The first predicts all its L characters; each later one moves on by L/2 and predicts only its second half, whose characters
+are thus conditioned on the L/2 to L - 1 before them. Every window begins with a start token, as if nothing came before.
 
 How good a model is, is said in nats per character, -log p(x) / T; in bits, which are log 2 nats; or as the perplexity exp(nats per
 character): the number of equally likely characters that would be as hard to guess.
@@ -19,13 +19,16 @@ character): the number of equally likely characters that would be as hard to gue
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Self
+
+import numpy as np
 
 import minigen.ops as ops
 from minigen import kernels, nn
-from minigen.backend import Array, array_module
+from minigen.backend import Array, array_module, device_of
 from minigen.distributions.distribution import raw
-from minigen.engine import Tensor, TensorLike
+from minigen.engine import Tensor, TensorLike, is_debugging
 from minigen.models.autoregressive import Autoregressive
 from minigen.models.conditionals import CategoricalConditional
 from minigen.random import Generator
@@ -57,9 +60,9 @@ class TemperedCategorical(CategoricalConditional):
             raise ValueError(
                 f"TemperedCategorical: temperature = {temperature} must be above 0 and finite; for the likeliest alone say top_k=1"
             )
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"TemperedCategorical: top_k = {top_k} leaves nothing to draw from, expected at least 1")
-        self.temperature, self.top_k = temperature, top_k or levels
+        if top_k is not None and (top_k < 1 or top_k % 1):
+            raise ValueError(f"TemperedCategorical: top_k = {top_k}, expected a whole number of at least 1")
+        self.temperature, self.top_k = float(temperature), int(top_k or levels)
 
     def log_prob(self, parameters: TensorLike, x: TensorLike) -> Any:
         """See `Conditional.log_prob`."""
@@ -70,11 +73,16 @@ class TemperedCategorical(CategoricalConditional):
         return super().probabilities(self._tempered(parameters))
 
     def _tempered(self, logits: Any) -> Any:
+        array = raw(logits)
+        least, most = float(np.finfo(array.dtype).tiny), float(np.finfo(array.dtype).max)
+        factor = max(least, min(1.0 / self.temperature, most))  # neither 0 nor infinite, since 0 * inf is NaN
+        # Softmax does not see the shift, by which the largest logit is 0 at every temperature, and what overflows is -inf.
+        with np.errstate(over="ignore"):
+            tempered = (logits - array.max(axis=-1, keepdims=True)) * factor
         if self.top_k < self.levels:
-            array = raw(logits)
             weakest = array_module(array).sort(array, axis=-1)[..., -self.top_k, None]
-            logits = ops.where(array < weakest, -float("inf"), logits)
-        return logits * (1.0 / self.temperature)
+            tempered = ops.where(array < weakest, -float("inf"), tempered)
+        return tempered
 
 
 class LanguageModel(Autoregressive):
@@ -150,16 +158,24 @@ class LanguageModel(Autoregressive):
         return x
 
     def extend(self, prompt: Array, length: int, *, rng: Generator, cached: bool = True) -> Array:
-        """Return prompts, (N, P) of whole numbers, each with `length` characters drawn behind it, (N, P + length).
+        """Return prompts, each with drawn characters behind it, (N, P + length).
+
+        Args:
+            prompt: (N, P) of whole numbers, an array or lists.
+            length: how many characters are drawn.
+            rng, cached: as for `sample`.
 
         Raises:
             ValueError: the prompt is empty, or holds what is no character.
         """
+        if device_of(prompt) is None:  # lists
+            prompt = raw(ops.tensor(prompt, device=rng.device))
         if prompt.ndim != 2 or not prompt.shape[1]:
             raise ValueError(
                 f"{type(self).__name__}.extend: the prompt (N, P) has shape {prompt.shape}, expected at least one character; `sample` "
                 "draws texts from their beginning"
             )
+        self._check(prompt)
         module = array_module(prompt)
         x = module.concatenate([prompt, module.zeros((len(prompt), length), prompt.dtype)], axis=1)
         return self.complete(x, module.arange(x.shape[1]) < prompt.shape[1], rng=rng, cached=cached)
@@ -167,17 +183,47 @@ class LanguageModel(Autoregressive):
     def fill(
         self, x: Array, known: Array | None = None, *, rng: Generator, condition: TensorLike | None = None, cached: bool = True
     ) -> Iterator[int]:  # fmt: skip
-        """Draw the unknown characters of texts of any length in place; see `Autoregressive.fill`."""
+        """Draw the unknown characters of texts of any length in place, without dropout; see `Autoregressive.fill`."""
         if x.ndim != 2 or not x.shape[1]:
             raise ValueError(f"{type(self).__name__}.fill: x has shape {x.shape}, expected (N, T) with T >= 1")
         sized = copy.copy(self)
         sized.size = x.shape[1:]
-        return super(LanguageModel, sized).fill(x, known, rng=rng, condition=condition, cached=cached)
+        parts = list(sized.named_modules().values())
+        steps = super(LanguageModel, sized).fill(x, known, rng=rng, condition=condition, cached=cached)
+        for t in range(x.shape[1]):
+            is_training = any(part.training for part in parts)
+            with (
+                nn.evaluating(sized) if is_training else nullcontext()
+            ):  # left before each yield: then the modes are the caller's
+                next(steps)
+            yield t + 1
 
     def _check(self, x: TensorLike) -> None:
-        if len(x.shape) != 2 or not x.shape[1]:
-            raise ValueError(f"{type(self).__name__}: x has shape {x.shape}, expected texts (N, T) with T >= 1")
-        self.conditional.check(x, type(self).__name__)
+        check_texts(x, self.characters, owner=type(self).__name__)
+
+
+def check_texts(x: TensorLike, characters: int, *, owner: str) -> None:
+    """Refuse what are no texts. On a GPU values are looked at only while debugging.
+
+    Args:
+        x: (N, T).
+        characters: K.
+        owner: opens the message.
+
+    Raises:
+        ValueError: another shape, or a value is no whole number from 0 to K - 1.
+    """
+    if len(x.shape) != 2 or not x.shape[1]:
+        raise ValueError(f"{owner}: x has shape {x.shape}, expected texts (N, T) with T >= 1")
+    array = raw(x)
+    if not (device_of(array) == "cpu" or is_debugging()):
+        return
+    bad = (array < 0) | (array >= characters) | (array != array_module(array).floor(array))
+    if bad.any():
+        raise ValueError(
+            f"{owner}: {int(bad.sum())} of {array.size} values are no characters of a vocabulary of {characters}, the first is "
+            f"{array[bad][0]:g}; expected whole numbers from 0 to {characters - 1}"
+        )
 
 
 def _before(start: int, x: TensorLike, first: int, stop: int) -> Array:
@@ -383,7 +429,7 @@ class TransformerStepper:
     """The network at one new place after the other; its caches are the keys and values of the places before.
 
     Args:
-        model: in evaluation mode, if it has dropout.
+        model: runs in the mode that it is in; `LanguageModel.fill` sees to evaluation mode.
     """
 
     def __init__(self, model: TransformerLanguageModel) -> None:

@@ -9,14 +9,12 @@ This is Witten & Bell's smoothing (1991, method C) as Chen & Goodman 1999, secti
 is all. It is what a network has to beat.
 """
 
-from typing import Any
-
 import numpy as np
 
 from minigen import nn
 from minigen.backend import Array, array_module
 from minigen.distributions.distribution import raw
-from minigen.engine import TensorLike
+from minigen.engine import Tensor, TensorLike
 from minigen.models.language_model import LanguageModel
 
 LARGEST_TABLE = 2**26  # numbers
@@ -54,6 +52,7 @@ class NGram(LanguageModel):
         self.n = n
         text = raw(text)[None]  # (1, L)
         self._check(text)
+        text = text.astype("int64")
         p = np.full((1, characters), 1.0 / characters)
         for m in range(1, n + 1):
             contexts = (characters + 1) ** (m - 1)
@@ -64,10 +63,10 @@ class NGram(LanguageModel):
             p = np.where(total > 0, (counts + different * shorter) / np.maximum(total + different, 1.0), shorter)
         self.log_probabilities = nn.Buffer(np.log(p).astype(np.float32))
 
-    def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Any:
+    def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return log p(. | h) of all characters of texts, (N, T) -> (N, T, K)."""
         self.check_unconditional(condition)
-        return self.log_probabilities.data[self.contexts(raw(x), self.n)]
+        return self.log_probabilities[self.contexts(raw(x), self.n)]
 
     def stepper(self, n: int, condition: TensorLike | None = None) -> "NGramStepper":
         """Return what looks up the conditionals of n texts one after the other."""

@@ -14,8 +14,9 @@ a mask over the states of the line before. There are two kinds:
                        above it, which does not reach all of the image
     Diagonal BiLSTM    lines are diagonals. K_is is 1 x 1; K_ss sees the pixel to the left and the one above, and through them all that is
                        to the left above. A second LSTM walks from the right: its map is shifted down by one row, so that no pixel to come
-                       is seen, and added. Together, with one layer, they see all pixels before each one; but for the last of the row
-                       above, where the first convolution does not reach it: features of a row tell of the pixels before them alone
+                       is seen, and added. Together, with one layer, they see all pixels before each one, but for the last of the row
+                       above: features tell of the pixels before their own place, so those above tell of all but that one, and it is
+                       seen only where the first convolution reaches it
 
 Several of them are stacked with residual connections (section 3.3 and 3.4, figure 5, table 1):
 

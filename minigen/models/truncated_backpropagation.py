@@ -17,7 +17,7 @@ from minigen import nn
 from minigen.backend import Array, array_module
 from minigen.distributions.distribution import raw
 from minigen.engine import Tensor
-from minigen.models.language_model import RecurrentLanguageModel, RecurrentStepper
+from minigen.models.language_model import RecurrentLanguageModel, RecurrentStepper, check_texts
 from minigen.random import Generator
 
 
@@ -55,6 +55,7 @@ class TruncatedBackpropagation(nn.Module):
         shape, dtype = (model.recurrent.layers, streams, model.recurrent.features), model.last.weight.dtype
         self.carried = [nn.Buffer(zeros(shape, dtype)) for _ in model.recurrent.parts]
         self.read_last = nn.Buffer(zeros(streams, "int64"))
+        self._begin()
 
     def loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean of -log p over a piece in nats per character, and stand behind it.
@@ -64,14 +65,16 @@ class TruncatedBackpropagation(nn.Module):
             rng: draws in scheduled sampling.
 
         Raises:
-            ValueError: another number of streams.
+            ValueError: another number of streams, a piece of no characters, or values that are none.
         """
         piece, begins = batch
         x = raw(piece)
-        if len(x.shape) != 2 or len(x) != self.streams:
+        check_texts(x, self.model.characters, owner="TruncatedBackpropagation")
+        if len(x) != self.streams:
             raise ValueError(
                 f"TruncatedBackpropagation: the piece has shape {x.shape}, expected (N, T) with N = {self.streams} streams"
             )
+        x = x.astype("int64")
         if begins:
             self._begin()
         module = array_module(x)

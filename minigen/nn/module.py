@@ -6,6 +6,7 @@ dicts among them, in the order in which they were set; a parameter that two modu
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 from minigen.backend import Array, to_device
@@ -182,6 +183,33 @@ def _walk(part: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Module | 
         return
     for key, child in children:
         yield from _walk(child, f"{name}.{key}" if name else str(key), seen)
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Inside the block the module and all its parts are in evaluation mode; afterwards each is in its own again.
+
+    Args:
+        module: any.
+
+    Example:
+        >>> from minigen import nn
+        >>> from minigen.random import Generator
+        >>> dropout = nn.Dropout(p=0.5, rng=Generator(0))
+        >>> with evaluating(dropout):
+        ...     dropout.training
+        False
+        >>> dropout.training
+        True
+    """
+    modes = [(part, part.training) for part in module.named_modules().values()]
+    for part, _ in modes:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def check_state(expected: Mapping[str, Any], found: Mapping[str, Any], *, what: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from minigen.engine import no_grad
-from minigen.nn.module import Module, _observers
+from minigen.nn.module import Module, _observers, evaluating
 
 
 def summary(module: Module, *inputs: Any) -> str:
@@ -40,15 +40,12 @@ def summary(module: Module, *inputs: Any) -> str:
         own = sum(parameter.size for parameter in called.parameters() if id(parameter) not in inside)
         rows.append((names.get(id(called), "(outside)"), type(called).__name__, _shapes(output), f"{own:,}"))
 
-    modes = [(part, part.training) for part in module.named_modules().values()]
     _observers.append(observe)
     try:
-        with no_grad():
-            module.eval()(*inputs)
+        with no_grad(), evaluating(module):
+            module(*inputs)
     finally:
         _observers.remove(observe)
-        for part, mode in modes:
-            part.training = mode
     rows.append(("total", "", "", f"{sum(parameter.size for parameter in module.parameters()):,}"))
     widths = [max(len(row[i]) for row in rows) + 2 for i in range(4)]
     return "\n".join(

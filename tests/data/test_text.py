@@ -36,9 +36,15 @@ def test_unseen_characters_are_named_with_their_place():
 
 
 def test_numbers_that_are_no_characters_are_refused():
-    for bad in ([0, 3], [-1]):
-        with pytest.raises(ValueError, match="expected 0 to 2"):
-            Text("abc").decode(np.array(bad))
+    for bad, first in (([0, 3], "3"), ([-1], "-1"), ([0.0, 0.5], r"0\.5"), ([1.0, np.nan], "nan")):
+        with pytest.raises(ValueError, match=f"1 of .* numbers are no places .*, the first is {first}; .* from 0 to 2"):
+            Text("abc", name="song").decode(np.array(bad))
+
+
+def test_whole_numbers_of_any_kind_are_decoded():
+    for dtype in ("float32", "uint8", "int64"):
+        assert Text("abc").decode(np.array([2, 0, 1], dtype)) == "cab"
+    assert Text("abc").decode([]) == ""
 
 
 @pytest.mark.parametrize(("content", "words"), [("", "is empty"), ("aaa", "consists of 'a' alone")])

@@ -63,6 +63,20 @@ def test_saturated_units_give_no_nan(large):
     assert_as_reference((g, x, weight, np.full_like(hidden_bias, large), out_weight, bias))
 
 
+@pytest.mark.parametrize("dtype", [bool, "uint8", "int64", "float32"])
+@pytest.mark.parametrize("exact", ["float32", "float64"])
+def test_bits_of_any_dtype_are_those_numbers(dtype, exact):
+    g, x, *parameters = (array.astype(exact) for array in draw(3, 4, 5, 6))
+    bits = x > 0
+    obtained = [kernels.nade_forward(bits.astype(dtype), *parameters)]
+    obtained += kernels.nade_backward(g, bits.astype(dtype), *parameters[:3])
+    expected = [reference.nade_forward(bits.astype(exact), *parameters)]
+    expected += reference.nade_backward(g, bits.astype(exact), *parameters[:3])
+    for a, b in zip(obtained, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 if exact == "float32" else 1e-14)
+        assert a.dtype == exact
+
+
 def test_the_arguments_are_left_as_they_are():
     arrays = draw(2, 20, 5, 6)
     copies = [array.copy() for array in arrays]

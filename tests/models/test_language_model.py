@@ -198,6 +198,13 @@ def test_a_prompt_stays_and_what_follows_depends_on_it(name):
     assert chisquare(np.bincount(many, minlength=3), 2000 * expected / expected.sum()).pvalue > 1e-3
 
 
+def test_a_prompt_may_be_a_list():
+    model, prompt = recurrent(), [[0, 1, 2], [2, 2, 1]]
+    found = model.extend(prompt, 5, rng=Generator(1))
+    np.testing.assert_array_equal(found, model.extend(np.array(prompt), 5, rng=Generator(1)))
+    assert found.dtype == np.int64
+
+
 def test_known_characters_amid_a_text_stay():
     model, x = of("gru"), np.array([[9, 9, 2, 9, 1]])
     found = model.complete(x, np.array([False, False, True, False, True]), rng=Generator(0))
@@ -218,6 +225,43 @@ def test_dropout_is_of_training_alone():
                 np.testing.assert_allclose(stepper.parameters(x, i)[0], expected[i], atol=1e-5)
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_samples_are_drawn_without_dropout_whatever_the_mode(cached):
+    for make in (lambda **more: recurrent(layers=2, **more), transformer):
+        model, expected = make(dropout=0.5), make().eval().sample(3, length=12, rng=Generator(4))
+        masks = model.dropout.rng.state()
+        np.testing.assert_array_equal(model.sample(3, length=12, rng=Generator(4), cached=cached), expected)
+        known = np.arange(12) < 5
+        np.testing.assert_array_equal(model.complete(expected, known, rng=Generator(6), cached=cached),
+                                      make().complete(expected, known, rng=Generator(6)))  # fmt: skip
+        model.extend(expected[:, :2], 3, rng=Generator(5), cached=cached)
+        assert model.dropout.rng.state() == masks
+
+
+def test_between_two_characters_and_after_an_error_each_part_is_in_its_own_mode():
+    model = transformer(dropout=0.5)
+    model.blocks[0].eval()
+    modes = {name: part.training for name, part in model.named_modules().items()}
+    assert set(modes.values()) == {True, False}
+
+    def found():
+        return {name: part.training for name, part in model.named_modules().items()}
+
+    steps = model.fill(np.zeros((1, 4), int), rng=Generator(0))
+    assert [(t, found()) for t in itertools.islice(steps, 3)] == [(1, modes), (2, modes), (3, modes)]
+    model.eval()
+    next(steps)
+    assert not any(found().values())
+
+    model.train()
+    steps = model.fill(np.zeros((1, 4), int), rng=Generator(0))
+    next(steps)
+    model.last.weight.data = model.last.weight.data[:3]
+    with pytest.raises(ValueError, match=r"matmul|linear"):
+        next(steps)
+    assert all(found().values())
+
+
 @settings(max_examples=20)
 @given(st.integers(2, 8), st.floats(0.2, 5), st.integers(1, 9), st.integers(0, 999))
 def test_temperature_and_top_k_make_exactly_the_distribution_that_is_said(levels, temperature, k, seed):
@@ -230,6 +274,31 @@ def test_temperature_and_top_k_make_exactly_the_distribution_that_is_said(levels
     with np.errstate(divide="ignore"):
         expected = np.log(conditional.probabilities(logits)[:, 0])
     np.testing.assert_allclose(conditional.log_prob(logits, np.zeros(4, int)), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-39, 1e-20])
+def test_towards_temperature_0_the_likeliest_alone_remain(temperature, dtype):
+    logits = np.array(
+        [[3.0, 9.0, 9.0, -400.0], [-700.0, -701.0, -1e9, -float("inf")], [1e-3, 0.0, -1e-3, -1e-3]], dtype
+    )
+    cold, likeliest = TemperedCategorical(4, temperature=temperature), TemperedCategorical(4, top_k=1)
+    found = cold.probabilities(logits)
+    np.testing.assert_array_equal(found, [[0, 0.5, 0.5, 0], [1, 0, 0, 0], [1, 0, 0, 0]])
+    np.testing.assert_array_equal(found, likeliest.probabilities(logits))
+    assert found.dtype == dtype
+    for x in range(4):
+        x = np.full(3, x)
+        log_p, expected = cold.log_prob(logits, x), likeliest.log_prob(logits, x)
+        np.testing.assert_array_equal(log_p[expected > -1], expected[expected > -1])
+        assert (log_p[expected == -np.inf] < -1e6).all()
+    y = mg.tensor(logits, requires_grad=True)
+    assert np.isfinite(mg.grad(mg.sum(cold.log_prob(y, np.array([1, 0, 0]))), y).data).all()
+
+
+def test_at_the_highest_temperatures_all_that_is_possible_is_alike():
+    hot = TemperedCategorical(4, temperature=1e300, top_k=2).probabilities(np.array([[1, 2, 3, -np.inf]], "float32"))
+    np.testing.assert_array_equal(hot, [[0, 0.5, 0.5, 0]])
 
 
 def test_a_tempered_model_shares_the_weights_and_leaves_the_model_as_it_was():
@@ -279,6 +348,13 @@ def test_the_gradient_stays_within_a_piece():
     for slope, wanted in zip(slopes, expected, strict=True):
         np.testing.assert_allclose(slope.data, wanted.data, rtol=1e-9, atol=1e-12)
     assert max(np.abs(a.data - b.data).max() for a, b in zip(slopes, whole, strict=True)) > 1e-4
+
+
+def test_before_any_piece_the_streams_stand_at_the_beginning_of_a_text():
+    x = np.random.default_rng(0).integers(0, 3, (2, 6))
+    losses = [TruncatedBackpropagation(recurrent(), streams=2).loss((x, begins), rng=Generator(0))[0].item()
+              for begins in (False, True)]  # fmt: skip
+    assert losses[0] == losses[1]
 
 
 def test_the_states_are_saved():
@@ -394,6 +470,28 @@ def test_longer_contexts_know_more_of_a_text_with_memory():
     assert nats[0] > nats[1] + 0.3 > nats[2] + 0.5
 
 
+def test_the_loss_of_ngrams_is_their_mean_surprise():
+    text = np.tile([0, 1, 1, 0, 2], 5)
+    model = NGram(text, characters=3, n=2)
+    loss, terms = model.loss(text.reshape(5, 5))
+    assert loss.item() == pytest.approx(-log_prob(model, text.reshape(5, 5)).sum() / 25, rel=1e-6)
+    assert terms["nats_per_character"].item() == loss.item()
+
+
+def test_whole_numbers_of_any_kind_are_characters():
+    text = np.array([0, 2, 1, 1, 0, 2])
+    counted = [
+        NGram(text.astype(dtype), characters=3, n=2).log_probabilities.data for dtype in ("int64", "float32", "uint8")
+    ]
+    np.testing.assert_array_equal(counted[1], counted[0])
+    np.testing.assert_array_equal(counted[2], counted[0])
+    lessons = [TruncatedBackpropagation(recurrent(), streams=2) for _ in range(2)]
+    losses = [[lesson.loss((piece.reshape(2, 3), begins), rng=Generator(0))[0].item() for begins in (True, False)]
+              for lesson, piece in zip(lessons, (text, text.astype("float32")), strict=True)]  # fmt: skip
+    assert losses[0] == losses[1]
+    assert lessons[1].read_last.dtype == np.int64
+
+
 # ------------------------------------------------------------------------------------------------------------------ devices
 
 
@@ -430,10 +528,14 @@ def test_on_a_device_streams_are_read_on(device):
     [
         (lambda model: model.tempered(temperature=0.0), "temperature = 0.0 must be above 0 and finite; .* say top_k=1"),
         (lambda model: model.tempered(temperature=-1.0), "temperature = -1.0 must be above 0"),
-        (lambda model: model.tempered(top_k=0), "top_k = 0 leaves nothing to draw from"),
+        (lambda model: model.tempered(top_k=0), "top_k = 0, expected a whole number of at least 1"),
+        (lambda model: model.tempered(top_k=2.5), "top_k = 2.5, expected a whole number"),
         (lambda model: model.extend(np.zeros((1, 0), int), 5, rng=Generator(0)), r"the prompt \(N, P\) has shape \(1, 0\)"),
-        (lambda model: model.extend(np.array([[0, 3]]), 5, rng=Generator(0)), "are no levels, the first is 3"),
-        (lambda model: model.log_prob(np.array([[0, -1]])), "are no levels, the first is -1"),
+        (lambda model: model.extend(np.array([[0, 3]]), 5, rng=Generator(0)),
+         "1 of 2 values are no characters of a vocabulary of 3, the first is 3; expected whole numbers from 0 to 2"),
+        (lambda model: model.extend([0, 1], 5, rng=Generator(0)), r"the prompt \(N, P\) has shape \(2,\)"),
+        (lambda model: model.log_prob(np.array([[0, -1]])), "are no characters of a vocabulary of 3, the first is -1"),
+        (lambda model: model.log_prob(np.array([[0, 0.5, np.nan]])), r"2 of 3 values are no characters .* the first is 0\.5"),
         (lambda model: model.log_prob(np.zeros((2, 0), int)), r"shape \(2, 0\), expected texts \(N, T\) with T >= 1"),
         (lambda model: model.log_prob(np.zeros(5, int)), r"shape \(5,\), expected texts"),
         (lambda model: model.predict(np.zeros((1, 2), int), np.zeros(1, int)), "condition"),
@@ -456,9 +558,17 @@ def test_bad_settings_are_refused_in_words():
         TransformerLanguageModel(3, window=0, rng=Generator(0))
     with pytest.raises(ValueError, match=r"its table of 61\^7 contexts of 60 characters"):
         NGram(np.zeros(5, int), characters=60, n=8)
-    with pytest.raises(ValueError, match="are no levels, the first is 5"):
+    with pytest.raises(ValueError, match="are no characters of a vocabulary of 3, the first is 5"):
         NGram(np.array([0, 5]), characters=3, n=2)
+    with pytest.raises(ValueError, match=r"are no characters of a vocabulary of 3, the first is 0\.5"):
+        NGram(np.array([0, 0.5]), characters=3, n=2)
     with pytest.raises(ValueError, match=r"teacher = 1\.5 a probability"):
         TruncatedBackpropagation(recurrent(), streams=2, teacher=1.5)
     with pytest.raises(ValueError, match=r"shape \(3, 4\), expected \(N, T\) with N = 2 streams"):
         TruncatedBackpropagation(recurrent(), streams=2).loss((np.zeros((3, 4), int), True), rng=Generator(0))
+    with pytest.raises(ValueError, match=r"TruncatedBackpropagation: x has shape \(2, 0\), .* with T >= 1"):
+        TruncatedBackpropagation(recurrent(), streams=2).loss((np.zeros((2, 0), int), True), rng=Generator(0))
+    with pytest.raises(
+        ValueError, match=r"TruncatedBackpropagation: 8 of 8 values are no characters .* the first is 3"
+    ):
+        TruncatedBackpropagation(recurrent(), streams=2).loss((np.full((2, 4), 3), True), rng=Generator(0))

@@ -300,6 +300,23 @@ def test_summary_of_several_outputs():
     assert "(4, 5, 3), (1, 4, 3), (1, 4, 3)" in lines[1]
 
 
+def test_evaluating_gives_each_part_its_own_mode_back_even_after_an_error():
+    net = nn.Sequential(nn.Linear(2, 2, rng=Generator(0)), nn.Sequential(nn.ReLU()))
+    net[1].eval()
+    parts = list(net.named_modules().values())
+    before = [part.training for part in parts]
+    assert len(set(before)) == 2
+
+    @nn.evaluating(net)
+    def fails():
+        assert not any(part.training for part in parts)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert [part.training for part in parts] == before
+
+
 def test_summary_leaves_the_model_as_it_was():
     rng = Generator(0)
     norm, dropout = nn.BatchNorm(2), nn.Dropout(p=0.5, rng=rng)

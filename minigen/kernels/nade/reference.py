@@ -18,7 +18,7 @@ from minigen.kernels.reference import sigmoid
 
 def nade_forward(x: Array, weight: Array, hidden_bias: Array, out_weight: Array, bias: Array) -> Array:
     """Return l of N examples, (N, D), for x (N, D), W (D, H), c (H,), V (D, H) and b (D,)."""
-    module = array_module(x)
+    module, x = array_module(x), x.astype(weight.dtype, copy=False)  # bits may come as whole numbers
     sums = module.zeros((len(x), 1), x.dtype) + hidden_bias  # (N, H)
     logits = module.empty(x.shape, x.dtype)
     for i in range(x.shape[1]):
@@ -31,7 +31,7 @@ def nade_backward(
     g: Array, x: Array, weight: Array, hidden_bias: Array, out_weight: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Return the cotangents of x, W, c and V, for those of l, (N, D)."""
-    module = array_module(x)
+    module, x = array_module(x), x.astype(weight.dtype, copy=False)
     to_x, to_weight, to_out_weight = (module.empty(a.shape, a.dtype) for a in (x, weight, out_weight))
     sums = x @ weight + hidden_bias  # (N, H), after the last site
     behind = module.zeros(sums.shape, sums.dtype)  # d
