@@ -103,9 +103,9 @@ def main() -> None:
     if arguments.sample:
         return
     figures = measure(lesson)
+    write_metrics(arguments.out / "metrics.json", figures)
     if not arguments.no_plots:
         draw(lesson, figures)
-    write_metrics(arguments.out / "metrics.json", figures)
     report(figures, arguments)
 
 
@@ -293,18 +293,16 @@ def draw(lesson: Lesson, figures: dict) -> None:
 
     bits = lesson.surprise(lesson.model, lesson.test) / math.log(2)
     content = text.decode(lesson.test)
-    first = max(0, content.find("\n\n", len(content) // 2) + 2)  # a speech amid the text
-    passage = content[first : first + SHOWN]
-    passage = passage[: passage.rfind("\n") + 1] or passage  # whole lines
+    passage = passage_amid(content)
     figure = plots.surprise(
-        passage,
-        bits[first : first + len(passage)],
+        content[passage],
+        bits[passage],
         title=f"{title}: how much each character of a text that it has not read surprises it",
     )
     plots.save(figure, arguments.out / f"surprise.{arguments.format}")
 
     with mg.no_grad():
-        read = mg.tensor(lesson.test[None, : first + SHOWN], device=lesson.device)
+        read = mg.tensor(lesson.test[None, : passage.start + SHOWN], device=lesson.device)
         last = (
             mg.tensor(lesson.model.predict(read)[:, -1]).to("cpu").numpy()
         )  # the logits of the last character, (1, K)
@@ -314,9 +312,19 @@ def draw(lesson: Lesson, figures: dict) -> None:
         ]
         for temperature in (1.0, 0.5, 2.0)
     }
-    before = " ".join(content[: first + SHOWN - 1][-24:].split())
+    before = " ".join(content[: read.shape[1] - 1][-24:].split())
     figure = plots.temperatures(text.vocabulary, guesses, title=f"{title}: what may follow “…{before}”")
     plots.save(figure, arguments.out / f"temperatures.{arguments.format}")
+
+
+def passage_amid(content: str) -> slice:
+    """Return where the passage is: after a blank line amid the text, if enough follows it; with whole lines, if they are short."""
+    latest = max(0, len(content) - SHOWN)
+    middle = min(len(content) // 2, latest)
+    blank = content.find("\n\n", middle, latest)
+    first = blank + 2 if blank >= 0 else middle
+    end = content.rfind("\n", first + SHOWN // 2, first + SHOWN) + 1
+    return slice(first, end or first + SHOWN)
 
 
 def report(figures: dict, arguments: argparse.Namespace) -> None:

@@ -16,10 +16,10 @@ All three say p(x) = prod_i p(x_i | the pixels before x_i). They differ in what 
 Row by row, a pixel is best told from its neighbour just visited, but hardly a hidden unit has the degree that lets it see that far and no
 farther. That may be why, in trials, made without --direct did better under a random ordering, and with it better still row by row.
 
-It writes samples, completions of which the upper half is given, the weights, what each pixel costs, metrics.json and a checkpoint into the
-folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes on from there, to the same result bit
-by bit. With --resume, --steps may also grow: the learning rate, which falls to 0, is then that of the longer run from there on. Ctrl-C
-amid --sample keeps what is drawn by then.
+It writes samples, the same while they grow, completions of which the upper half is given, the weights, what each pixel costs, metrics.json
+and a checkpoint into the folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes on from
+there, to the same result bit by bit. With --resume, --steps may also grow: the learning rate, which falls to 0, is then that of the longer
+run from there on. Ctrl-C amid --sample keeps what is drawn by then.
 """
 
 import argparse
@@ -63,8 +63,8 @@ TRAINING_KEY, TEST_KEY = 0, 1  # of the one static draw of the training images, 
 AT_ONCE = 200  # images whose pixels' costs are computed together
 MEASURED = 10_000  # training images whose log-likelihood is measured, at most
 MONITORED = 1000  # test images whose log-likelihood is recorded during training
-ROWS = 100  # of the history
-SAMPLES_SHOWN, COMPLETED, FIELDS_SHOWN, ORDERS_SHOWN = 100, 10, 18, 3
+ROWS, FRAMES = 100, 40  # of the history; of the growing images
+SAMPLES_SHOWN, COMPLETED, COLUMNS, FIELDS_SHOWN, ORDERS_SHOWN = 100, 10, 20, 18, 3
 
 # What makes a run what it is; a checkpoint keeps these, and a resumed run must have the same.
 SETTINGS = (
@@ -89,9 +89,9 @@ def main() -> None:
     if not is_trained:
         lesson.learn()
     figures = measure(lesson)
+    write_metrics(arguments.out / "metrics.json", figures)
     if not arguments.no_plots:
         draw(lesson, figures, arguments)
-    write_metrics(arguments.out / "metrics.json", figures)
     report(figures, arguments)
 
 
@@ -276,11 +276,13 @@ def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
 
 
 def draw(lesson: Lesson, figures: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """Write samples, completions, weights, what each pixel costs, and what each ordering costs."""
-    name = f"{arguments.model} on {arguments.data}"
-    *_, (_, samples) = lesson.drawn(np.zeros((SAMPLES_SHOWN, *lesson.model.size), np.float32))
+    """Write samples, how they grow, completions, weights, what each pixel costs, and what each ordering costs."""
+    name, (height, width, _) = f"{arguments.model} on {arguments.data}", lesson.model.size
+    shown = {round(pixels) for pixels in np.linspace(1, height * width, FRAMES)}
+    blank = np.zeros((SAMPLES_SHOWN, *lesson.model.size), np.float32)
+    frames = [(n, to_device(images.copy(), "cpu")) for n, images in lesson.drawn(blank) if n in shown]
     pictures = {
-        "samples": plots.image_grid(to_device(samples, "cpu"), columns=20, title=f"{name}: samples"),
+        "samples": plots.image_grid(frames[-1][1], columns=COLUMNS, title=f"{name}: samples"),
         "completions": completions(lesson, name),
         "weights": weights(lesson, name),
         "pixels": pixel_costs(lesson, name),
@@ -293,6 +295,7 @@ def draw(lesson: Lesson, figures: dict[str, Any], arguments: argparse.Namespace)
         )
     for picture, figure in pictures.items():
         plots.save(figure, arguments.out / f"{picture}.{arguments.format}")
+    plots.save_animation(plots.growing_images(frames, columns=COLUMNS, title=name), arguments.out / "growing.gif")
 
 
 def completions(lesson: Lesson, name: str) -> Figure:

@@ -7,7 +7,7 @@ little more than such a pass, since nothing is computed twice.
 A model of classes, p(x|y), draws the digit that it is asked for. By Bayes' rule it also reads digits: p(y|x) is p(x|y) over its sum over y.
 
     python examples/pixelcnn.py                                                  # gated, with classes, 8 x 8 digits
-    python examples/pixelcnn.py --model plain --no-classes --out runs/pixelcnn-plain
+    python examples/pixelcnn.py --model plain --no-classes --kernel-size 3 --out runs/pixelcnn-plain         # its blind spot shows
     python examples/pixelcnn.py --pixels logistics --out runs/pixelcnn-grey      # grey values, not bits
     python examples/pixelcnn.py --pixels logistics --coloured --out runs/pixelcnn-coloured
     python examples/pixelcnn.py --data mnist --no-classes --out runs/pixelcnn-mnist
@@ -71,9 +71,11 @@ COMPLETED, PER_CLASS = 10, 10
 
 # What makes a run what it is; a checkpoint keeps these, and a resumed run must have the same.
 SETTINGS = (
-    "model", "data", "pixels", "coloured", "binarization", "classes", "features", "layers", "batch_size", "learning_rate", "seed",
+    "model", "data", "pixels", "coloured", "binarization", "classes", "features", "layers", "kernel_size", "batch_size", "learning_rate",
+    "seed",
 )  # fmt: skip
 FEATURES = {"plain": 48, "gated": 24}
+UNTRAINED_KERNEL_SIZES = {"digits": 3, "mnist": 7, "fashion": 7}  # small enough for the images that a blind spot shows
 PROTOCOLS = {"digits": "threshold", "mnist": "dynamic", "fashion": "dynamic"}  # of the bits
 STEPS = {"digits": 600, "mnist": 6000, "fashion": 6000}
 
@@ -93,9 +95,9 @@ def main() -> None:
     if not is_trained:
         lesson.learn()
     figures = measure(lesson)
+    write_metrics(arguments.out / "metrics.json", figures)
     if not arguments.no_plots:
         draw(lesson, arguments)
-    write_metrics(arguments.out / "metrics.json", figures)
     report(figures, arguments)
 
 
@@ -126,6 +128,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     options.add_argument("--features", type=at_least(1), help="channels of the layers (24; plain: 48)")
     options.add_argument("--layers", type=at_least(1), default=5, help="gated layers, or residual blocks (5)")
+    options.add_argument(
+        "--kernel-size", type=at_least(3), default=7, help="of the first convolution: odd; 7 covers 8 x 8 digits (7)"
+    )
     options = parser.add_argument_group("training (default)")
     options.add_argument("--steps", type=at_least(1), help="of Adam (600; mnist and fashion: 6,000)")
     options.add_argument("--batch-size", type=at_least(1), default=64, help="images per step (64)")
@@ -148,7 +153,7 @@ class Lesson:
     def __init__(self, training: Images, test: Images, arguments: argparse.Namespace) -> None:
         self.arguments, self.device = arguments, arguments.device
         self.rng = Generator(arguments.seed, device=self.device)
-        self.model = build(arguments.model, arguments.features, training, arguments, self.rng)
+        self.model = build(arguments.model, arguments.features, arguments.kernel_size, training, arguments, self.rng)
         self.model.to(self.device)
         self.optimizer = Adam(self.model, learning_rate=cosine(arguments.learning_rate, steps=arguments.steps))
         order = Generator(arguments.seed + 2**32)
@@ -216,7 +221,9 @@ class Lesson:
         return to_device(images, "cpu") / np.float32(self.model.conditional.levels - 1)
 
 
-def build(kind: str, features: int, images: Images, arguments: argparse.Namespace, rng: Generator) -> RasterModel:
+def build(
+    kind: str, features: int, kernel_size: int, images: Images, arguments: argparse.Namespace, rng: Generator
+) -> RasterModel:  # fmt: skip
     """Return a model with its initial weights."""
     conditionals: dict[str, Conditional] = {
         "bits": BernoulliConditional(),
@@ -224,10 +231,15 @@ def build(kind: str, features: int, images: Images, arguments: argparse.Namespac
         "logistics": LogisticMixtureConditional(images.levels, components=MIXED),
     }
     size, conditional = images.images.shape[1:], conditionals[arguments.pixels]
-    settings: dict[str, Any] = {"classes": len(images.classes) if arguments.classes else None, "rng": rng}
+    settings: dict[str, Any] = {
+        "features": features,
+        "kernel_size": kernel_size,
+        "classes": len(images.classes) if arguments.classes else None,
+        "rng": rng,
+    }
     if kind == "gated":
-        return GatedPixelCNN(size, conditional, features=features, layers=arguments.layers, **settings)
-    return PixelCNN(size, conditional, features=features, blocks=arguments.layers, **settings)
+        return GatedPixelCNN(size, conditional, layers=arguments.layers, **settings)
+    return PixelCNN(size, conditional, blocks=arguments.layers, **settings)
 
 
 def measure(lesson: Lesson) -> dict[str, Any]:
@@ -299,16 +311,24 @@ def completions(lesson: Lesson, name: str) -> Figure:
 
 
 def receptive_field(lesson: Lesson, arguments: argparse.Namespace) -> Figure:
-    """Draw what the prediction of a pixel in the middle depends on; beside it, with its first weights, in the other kind of network."""
+    """Draw what the prediction of a pixel in the middle depends on; beside it, with its first weights, in the other kind of network.
+
+    A first convolution of 7 x 7 sees most of an 8 x 8 image by itself. That of the network beside is smaller there, so that its blind spot
+    shows.
+    """
     height, width, colours = lesson.model.size
     row, column = height // 2, width // 2 - 1
     x = to_device(lesson.test[:LOOKED_AT].astype(np.float32), lesson.device)
     condition = to_device(lesson.labels[:LOOKED_AT], lesson.device) if lesson.model.classes else None
     other = "plain" if arguments.model == "gated" else "gated"
-    untrained = build(other, FEATURES[other], lesson.training, arguments, Generator(0)).to(lesson.device)
+    kernel_size = UNTRAINED_KERNEL_SIZES[arguments.data]
+    untrained = build(other, FEATURES[other], kernel_size, lesson.training, arguments, Generator(0)).to(lesson.device)
     fields = [
         (label, to_device(model.dependence(x, (row * width + column) * colours, condition), "cpu").sum(axis=2))
-        for label, model in ((arguments.model, lesson.model), (f"{other}, untrained", untrained))
+        for label, model in (
+            (arguments.model, lesson.model),
+            (f"{other} {kernel_size}x{kernel_size}, untrained", untrained),
+        )
     ]
     return plots.receptive_field(fields, pixel=(row, column), title="What the prediction of one pixel sees")
 

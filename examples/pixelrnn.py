@@ -6,8 +6,8 @@ once, so an image of 28 x 28 pixels takes 28 steps or 55, and all conditionals c
 other, with one cell of each layer to a pixel.
 
     python examples/pixelrnn.py                                                  # 3 Diagonal BiLSTMs, 8 x 8 digits
-    python examples/pixelrnn.py --layers row --out runs/pixelrnn-row             # compare the receptive fields
-    python examples/pixelrnn.py --data mnist --binarization static --depth 7 --steps 120000 --batch-size 16 --out runs/pixelrnn-mnist
+    python examples/pixelrnn.py --model row --out runs/pixelrnn-row              # compare the receptive fields
+    python examples/pixelrnn.py --data mnist --binarization static --layers 7 --steps 120000 --batch-size 16 --out runs/pixelrnn-mnist
     python examples/pixelrnn.py --sample 100 --out runs/pixelrnn                 # 100 images of a finished run
 
 The third is the setting of the paper, which reports 79.20 nats (7 layers of h = 16, static bits); it wants --device gpu, or about three
@@ -61,7 +61,7 @@ ROWS, FRAMES = 50, 40  # of the history; of the growing images
 SAMPLES, COMPLETED, COLUMNS = 100, 10, 20
 
 # What makes a run what it is; a checkpoint keeps these, and a resumed run must have the same.
-SETTINGS = ("layers", "depth", "features", "kernel_size", "data", "binarization", "batch_size", "learning_rate", "seed")
+SETTINGS = ("model", "layers", "features", "kernel_size", "data", "binarization", "batch_size", "learning_rate", "seed")
 PROTOCOLS = {"digits": "threshold", "mnist": "dynamic", "fashion": "dynamic"}  # of the bits
 STEPS = {"digits": 1200, "mnist": 12_000, "fashion": 12_000}
 KERNEL_SIZES = {"digits": 3, "mnist": 7, "fashion": 7}
@@ -81,9 +81,9 @@ def main() -> None:
     if not is_trained:
         lesson.learn()
     figures = measure(lesson)
+    write_metrics(arguments.out / "metrics.json", figures)
     if not arguments.no_plots:
         draw(lesson, arguments)
-    write_metrics(arguments.out / "metrics.json", figures)
     report(figures, arguments)
 
 
@@ -99,8 +99,8 @@ def parse_arguments() -> argparse.Namespace:
         "(threshold; mnist and fashion: dynamic)",
     )
     options = parser.add_argument_group("model (default)")
-    options.add_argument("--layers", choices=KINDS, default="diagonal", help="Row LSTMs or Diagonal BiLSTMs (diagonal)")
-    options.add_argument("--depth", type=at_least(1), default=3, help="how many layers (3)")
+    options.add_argument("--model", choices=KINDS, default="diagonal", help="Row LSTMs or Diagonal BiLSTMs (diagonal)")
+    options.add_argument("--layers", type=at_least(1), default=3, help="of LSTMs (3)")
     options.add_argument("--features", type=at_least(1), default=32, help="2h, channels between the layers: even (32)")
     options.add_argument(
         "--kernel-size",
@@ -127,7 +127,7 @@ class Lesson:
     def __init__(self, training: Images, test: Images, arguments: argparse.Namespace) -> None:
         self.device = arguments.device
         self.rng = Generator(arguments.seed, device=self.device)
-        self.model = build(arguments.layers, training, arguments, self.rng).to(self.device)
+        self.model = build(arguments.model, training, arguments, self.rng).to(self.device)
         self.optimizer = Adam(self.model, learning_rate=cosine(arguments.learning_rate, steps=arguments.steps))
         order = Generator(arguments.seed + 2**32)
         protocol = arguments.binarization
@@ -140,7 +140,7 @@ class Lesson:
         self.run = Run(
             steps=arguments.steps,
             every=max(1, arguments.steps // ROWS),
-            label=f"{NAMES[arguments.layers]}, {training.name}",
+            label=f"{NAMES[arguments.model]}, {training.name}",
             monitor=lambda: {"test_log_likelihood": self.log_likelihood(MONITORED).mean()},
             checkpoint=arguments.out / CHECKPOINT,
             parts={
@@ -169,14 +169,14 @@ class Lesson:
         return drawing(self.model, x, known, rng=Generator(EVALUATION_SEED, device=self.device))
 
 
-def build(layers: str, images: Images, arguments: argparse.Namespace, rng: Generator) -> PixelRNN:
+def build(kind: str, images: Images, arguments: argparse.Namespace, rng: Generator) -> PixelRNN:
     """Return a model with its initial weights."""
     return PixelRNN(
         images.images.shape[1:],
         BernoulliConditional(),
-        kind=layers,
+        kind=kind,
         features=arguments.features,
-        layers=arguments.depth,
+        layers=arguments.layers,
         kernel_size=arguments.kernel_size,
         rng=rng,
     )
@@ -214,7 +214,7 @@ def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
 
 def draw(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Write samples, how they grow, completions, and what the prediction of a pixel sees."""
-    name, (height, width, _) = f"{NAMES[arguments.layers]} on {arguments.data}", lesson.model.size
+    name, (height, width, _) = f"{NAMES[arguments.model]} on {arguments.data}", lesson.model.size
     shown = {round(pixels) for pixels in np.linspace(1, height * width, FRAMES)}
     blank = np.zeros((SAMPLES, *lesson.model.size), np.float32)
     frames = [(n, to_device(images.copy(), "cpu")) for n, images in lesson.drawn(blank) if n in shown]
@@ -247,7 +247,7 @@ def receptive_field(lesson: Lesson, arguments: argparse.Namespace) -> Figure:
     fields = []
     for kind in KINDS:
         model, label = lesson.model, NAMES[kind]
-        if kind != arguments.layers:
+        if kind != arguments.model:
             rng = Generator(arguments.seed, device=lesson.device)
             model, label = build(kind, lesson.training, arguments, rng).to(lesson.device), f"{label}, untrained"
         seen = to_device(model.dependence(x, row * width + column), "cpu")
@@ -263,7 +263,7 @@ def report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
         ("epochs", f"{figures['epochs']:.0f}"),
         ("seconds of training", f"{figures['seconds']:.1f}"),
     ]
-    layers = f"{arguments.depth} {NAMES[arguments.layers]}{'s' if arguments.depth > 1 else ''}"
+    layers = f"{arguments.layers} {NAMES[arguments.model]}{'s' if arguments.layers > 1 else ''}"
     print(table(rows, f"{layers} on {arguments.data}, {arguments.binarization} bits, seed {arguments.seed}"))
     print(f"written to {arguments.out}/: " + ", ".join(sorted(path.name for path in arguments.out.iterdir())))
 

@@ -28,7 +28,7 @@ SHORT = {
     "optimal_transport": ["--triples", "50"],
     "pca_vs_autoencoder": ["--steps", "3"],
     "pixelcnn": ["--steps", "2", "--features", "6", "--layers", "2"],
-    "pixelrnn": ["--steps", "2", "--features", "6", "--depth", "1"],
+    "pixelrnn": ["--steps", "2", "--features", "6", "--layers", "1"],
     "reparameterization": ["--repetitions", "20"],
     "segmentation": ["--steps", "2"],
     "transfer": ["--steps", "3"],
@@ -229,12 +229,12 @@ WRONG = {
         ("--shift", "0"), ("--shift", "101"), ("--triples", "0"), ("--outcomes", "1"), ("--seed", "-1"), ("--format", "jpg"),
     ],
     "pixelcnn": [
-        ("--steps", "0"), ("--model", "residual"), ("--pixels", "grey"), ("--features", "0"), ("--layers", "0"), ("--batch-size", "0"),
-        ("--binarization", "grey"), ("--learning-rate", "0"), ("--seed", "-1"), ("--data", "cifar"), ("--format", "jpg"),
-        ("--sample", "0"),
+        ("--steps", "0"), ("--model", "residual"), ("--pixels", "grey"), ("--features", "0"), ("--layers", "0"), ("--kernel-size", "2"),
+        ("--batch-size", "0"), ("--binarization", "grey"), ("--learning-rate", "0"), ("--seed", "-1"), ("--data", "cifar"),
+        ("--format", "jpg"), ("--sample", "0"),
     ],
     "pixelrnn": [
-        ("--steps", "0"), ("--layers", "column"), ("--features", "0"), ("--depth", "0"), ("--kernel-size", "2"), ("--batch-size", "0"),
+        ("--steps", "0"), ("--model", "column"), ("--features", "0"), ("--layers", "0"), ("--kernel-size", "2"), ("--batch-size", "0"),
         ("--binarization", "grey"), ("--learning-rate", "0"), ("--seed", "-1"), ("--data", "cifar"), ("--format", "jpg"), ("--sample", "0"),
     ],
     "reparameterization": [

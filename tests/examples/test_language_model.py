@@ -7,12 +7,16 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from minigen import plots
 from minigen.models import LanguageModel, TruncatedBackpropagation
 from minigen.models.language_model import RecurrentStepper
 from minigen.training import read_state
 
 from .running import FOLDER, figures_in, run_alone, run_here, without_time
+
+EXAMPLE = runpy.run_path(str(FOLDER / "language_model.py"))
 
 
 @pytest.fixture
@@ -68,6 +72,51 @@ def test_a_gene_is_learned_like_any_text(gene, tmp_path, monkeypatch):
         "temperatures.png",
         "training.png",
     }
+
+
+def text_of(length, *, blank=(), lines=()):
+    """Letters with a blank line before some places, and an end of a line before others."""
+    letters = ["x"] * length
+    for place in blank:
+        letters[place - 2 : place] = "\n\n"
+    for place in lines:
+        letters[place - 1] = "\n"
+    return "".join(letters)
+
+
+@pytest.mark.parametrize(
+    ("content", "first", "end"),
+    [
+        (text_of(3000, blank=[900, 1600, 2000], lines=[1700, 2000]), 1600, 2000),  # after the first blank line, whole lines
+        (text_of(3000, blank=[2520]), 2520, 3000),  # the last place that leaves enough
+        (text_of(3000, blank=[2521]), 1500, 1980),  # too late
+        (text_of(3000, blank=[3000]), 1500, 1980),
+        (text_of(3000), 1500, 1980),
+        (text_of(3000, lines=[1510]), 1500, 1980),  # a long line stays broken
+        (text_of(700), 220, 700),
+        (text_of(700, blank=[400]), 220, 700),
+        (text_of(300, blank=[200, 300]), 0, 300),
+    ],
+)  # fmt: skip
+def test_the_passage_begins_after_a_blank_line_that_enough_follows_or_amid_the_text(content, first, end):
+    passage = EXAMPLE["passage_amid"](content)
+    assert content[passage] == content[first:end]
+    assert range(len(content))[passage] == range(first, end)
+
+
+def test_the_guess_that_is_drawn_is_of_the_character_after_the_words_in_its_title(gene, tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(plots, "temperatures", lambda *_, title: titles.append(title) or Figure())
+    run_here(monkeypatch, "language_model", tmp_path / "out", "--text", gene, "--steps", "1", "--length", "3")
+    with open(gene) as file:
+        assert titles == [f"LSTM, gene.txt: what may follow “…{file.read()[-25:-1]}”"]
+
+
+def test_figures_outlive_pictures_that_fail(gene, tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "language_curves", None)
+    with pytest.raises(TypeError):
+        run_here(monkeypatch, "language_model", tmp_path / "out", "--text", gene, "--steps", "1", "--length", "3")
+    assert figures_in(tmp_path / "out")["steps"] == 1
 
 
 @pytest.mark.parametrize("model", ["gru", "rnn", "transformer"])
@@ -144,7 +193,7 @@ def test_sampling_can_be_broken_off_and_what_is_drawn_stays(gene, tmp_path, monk
 
     monkeypatch.setattr(RecurrentStepper, "parameters", parameters_with_ctrl_c)
     words = refused(monkeypatch, out, "--sample", "1", "--length", "12")
-    assert words == "\nstopped after 7 of 12 steps of drawing; the rest is blank"
+    assert words == "\nstopped after 7 of 12 steps of drawing; what was to come is blank"
     assert samples_in(out) == [("temperature 0.5", expected[:7])]
 
 

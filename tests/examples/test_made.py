@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from minigen import plots
 from minigen.data import binarize, load_images
 from minigen.models import MADE
 from minigen.random import Generator
@@ -91,8 +92,24 @@ def test_samples_of_a_finished_run(tmp_path, monkeypatch):
     ],
 )
 def test_pictures(options, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "save_animation", lambda _, path: path.touch())  # it takes longest
     run_here(monkeypatch, "made", tmp_path, *options, "--steps", "2", "--format", "svg")
-    assert files_in(tmp_path) == {CHECKPOINT, "metrics.json", *(f"{name}.svg" for name in pictures)}
+    assert files_in(tmp_path) == {CHECKPOINT, "metrics.json", "growing.gif", *(f"{name}.svg" for name in pictures)}
+
+
+def test_growing_images_come_in_the_order_of_the_model_and_the_rest_is_blank(tmp_path, monkeypatch):
+    frames = []
+    monkeypatch.setattr(plots, "growing_images", lambda shown, **_: frames.extend(shown))
+    monkeypatch.setattr(plots, "save_animation", lambda *_: None)
+    run_here(monkeypatch, "made", tmp_path, "--ordering", "random", "--steps", "1", "--format", "svg")
+    order = np.argsort(read_state(tmp_path / CHECKPOINT)["model.degrees.0"])
+    assert (order != np.arange(64)).any()
+    assert [pixels for pixels, _ in frames] == sorted({pixels for pixels, _ in frames})
+    finished = frames[-1][1].reshape(-1, 64)
+    for pixels, images in frames:
+        np.testing.assert_array_equal(images.reshape(-1, 64)[:, order[:pixels]], finished[:, order[:pixels]])
+        assert not images.reshape(-1, 64)[:, order[pixels:]].any()
+    assert finished.any(axis=0).all()
 
 
 @pytest.mark.parametrize(

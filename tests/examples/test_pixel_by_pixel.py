@@ -1,4 +1,4 @@
-"""What the examples that draw images pixel by pixel have in common: which bits they learn, and what Ctrl-C leaves of samples."""
+"""What the examples that draw images pixel by pixel have in common: which bits they learn, and what Ctrl-C and failing pictures leave."""
 
 import re
 import runpy
@@ -7,14 +7,15 @@ import sys
 import numpy as np
 import pytest
 
+from minigen import plots
 from minigen.models import BernoulliConditional
 
-from .running import FOLDER, run_here
+from .running import FOLDER, figures_in, run_here
 
 SMALL = {
     "made": ["--hidden", "8"],
     "pixelcnn": ["--features", "6", "--layers", "1", "--batch-size", "8"],
-    "pixelrnn": ["--features", "6", "--depth", "1", "--batch-size", "8"],
+    "pixelrnn": ["--features", "6", "--layers", "1", "--batch-size", "8"],
 }
 EXAMPLES = {name: runpy.run_path(str(FOLDER / f"{name}.py")) for name in SMALL}
 
@@ -69,3 +70,12 @@ def test_what_is_drawn_is_written_and_the_rest_is_blank(name, tmp_path, monkeypa
     assert finished[:, 20:].any()
     assert not drawn[:, 20:].any()
     assert (tmp_path / "samples.svg").is_file()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_figures_outlive_pictures_that_fail(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "image_grid", None)
+    monkeypatch.setattr(plots, "image_rows", None)
+    with pytest.raises(TypeError):
+        run_here(monkeypatch, name, tmp_path, *SMALL[name], "--steps", "1")
+    assert figures_in(tmp_path)["steps"] == 1

@@ -80,6 +80,21 @@ def test_pictures(options, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, "metrics.json", "growing.gif", *pictures}
 
 
+@pytest.mark.parametrize(
+    ("options", "titles"),
+    [
+        ([], ["gated: sees 35 of 35", "plain 3x3, untrained: sees 29 of 35"]),
+        (["--model", "plain", "--kernel-size", "3"], ["plain: sees 29 of 35", "gated 3x3, untrained: sees 35 of 35"]),
+    ],
+)
+def test_the_blind_spot_of_the_plain_network_shows(options, titles, tmp_path, monkeypatch):
+    example = runpy.run_path(str(FOLDER / "pixelcnn.py"))
+    monkeypatch.setattr(sys, "argv", ["pixelcnn.py", *options, "--out", str(tmp_path)])
+    arguments = example["parse_arguments"]()
+    figure = example["receptive_field"](example["Lesson"](*load_images("digits"), arguments), arguments)
+    assert [axes.get_title() for axes in figure.axes] == titles
+
+
 def test_options_that_mean_nothing_are_refused(tmp_path, monkeypatch, capsys):
     assert refused(monkeypatch, "--coloured", "--out", tmp_path / "out") == 2
     assert "colours have grey values" in capsys.readouterr().err

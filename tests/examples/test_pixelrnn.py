@@ -14,7 +14,7 @@ from minigen.training import CHECKPOINT, read_state
 
 from .running import FOLDER, figures_in, run_alone, run_here, without_time
 
-SMALL = ["--steps", "4", "--features", "6", "--depth", "2", "--batch-size", "16"]
+SMALL = ["--steps", "4", "--features", "6", "--layers", "2", "--batch-size", "16"]
 SHORT = [*SMALL, "--no-plots"]
 
 
@@ -28,7 +28,7 @@ def refused(monkeypatch, *options):
 
 def test_the_figures_are_the_exact_ones_of_the_model_in_the_checkpoint(tmp_path, monkeypatch):
     figures = run_here(
-        monkeypatch, "pixelrnn", tmp_path, *SHORT, "--layers", "row", "--binarization", "static", "--seed", "3"
+        monkeypatch, "pixelrnn", tmp_path, *SHORT, "--model", "row", "--binarization", "static", "--seed", "3"
     )
     state = read_state(tmp_path / CHECKPOINT)
     model = PixelRNN(
@@ -73,16 +73,16 @@ def test_a_resumed_run_ends_as_an_unbroken_one_and_is_evaluated_and_sampled_alik
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layers", ["row", "diagonal"])
-def test_pictures(layers, tmp_path, monkeypatch):
-    run_here(monkeypatch, "pixelrnn", tmp_path, *SMALL, "--layers", layers, "--format", "svg")
+@pytest.mark.parametrize("model", ["row", "diagonal"])
+def test_pictures(model, tmp_path, monkeypatch):
+    run_here(monkeypatch, "pixelrnn", tmp_path, *SMALL, "--model", model, "--format", "svg")
     pictures = {f"{name}.svg" for name in ("samples", "completions", "receptive_field")}
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, "metrics.json", "growing.gif", *pictures}
 
 
 def test_an_odd_number_of_features_is_refused(tmp_path, monkeypatch):
     message = refused(monkeypatch, *SHORT, "--features", "5", "--out", tmp_path / "out")
-    assert "features = 5 a multiple of 2" in message
+    assert "features = 5 must be a multiple of 2" in message
 
 
 @pytest.mark.slow

@@ -173,6 +173,21 @@ def test_the_compiled_kernels_equal_the_reference(call, name, poison):
     assert (np.abs(obtained - exact) <= bound).all()
 
 
+def test_sums_that_nobody_looks_at_do_not_overflow(monkeypatch):
+    # 24 outputs leave 8 of 32 lanes. What a workspace held before would make the sum of one thread 2e38 there, that of two infinite.
+    n, size = 64, (14, 14)
+    x, y = np.ones((n, *size, 16), np.float32), np.ones((n, *size, 24), np.float32)
+    monkeypatch.setattr(cpu, "workspace", lambda name, count: np.full(count, 2e38 / (n * 14 * 14 / 2), np.float32))
+    before = threads.get_threads()
+    try:
+        threads.set_threads(2)
+        with np.errstate(over="raise"):
+            found = cpu.convolve_weight(x, y, geometry=geometry(size, (1, 1)))
+    finally:
+        threads.set_threads(before)
+    np.testing.assert_array_equal(found, n * 14 * 14)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("size", "c", "k", "n"),

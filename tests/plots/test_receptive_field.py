@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from minigen import plots
-from minigen.plots.style import BLACK, BLUE, LIGHT_GREY, ORANGE, SKY
+from minigen.plots.style import BLACK, BLUE, LIGHT_GREY, ORANGE, SKY, VERMILLION
 
 
 def drawn(field, pixel):
@@ -25,16 +25,23 @@ def test_every_pixel_is_seen_or_blind_or_later_or_the_one():
     assert title == "model: sees 2 of 6"
 
 
-def test_a_later_pixel_that_is_seen_shows():
+@pytest.mark.parametrize("place", [(1, 1), (1, 2), (2, 0)])
+def test_to_see_the_pixel_itself_or_a_later_one_is_a_mistake_that_shows(place):
     field = np.zeros((3, 3))
-    field[2, 2] = 1.0
-    colours, title = drawn(field, (1, 1))
-    np.testing.assert_allclose(colours[2, 2], to_rgba(BLUE), atol=0.01)
-    assert title == "model: sees 0 of 4"
+    field[0, 0] = 1.0
+    expected, title = drawn(field, (1, 1))
+    expected[place] = to_rgba(VERMILLION)
+    field[place] = 1e-9
+    colours, title_with_mistake = drawn(field, (1, 1))
+    np.testing.assert_allclose(colours, expected)
+    assert title_with_mistake == title == "model: sees 1 of 4"
+    figure = plots.receptive_field([("right", np.eye(3) > 2), ("wrong", field)], pixel=(1, 1))
+    assert figure.legends[0].get_texts()[-1].get_text() == "seen, not before"
 
 
 def test_models_stand_side_by_side_and_what_does_not_fit_is_refused():
-    figure = plots.receptive_field([("a", np.ones((3, 3))), ("b", np.zeros((3, 3)))], pixel=(1, 1), title="both")
+    before = np.arange(9).reshape(3, 3) < 4
+    figure = plots.receptive_field([("a", before), ("b", np.zeros((3, 3)))], pixel=(1, 1), title="both")
     assert [axes.get_title() for axes in figure.axes] == ["a: sees 4 of 4", "b: sees 0 of 4"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "predicted",

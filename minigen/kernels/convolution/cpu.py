@@ -111,10 +111,12 @@ def _band(band, source, layout, image, row, images, rows):
 
 @inner
 def _pad(padded, y, pixel, count, first, outputs, lanes):
-    """Copy some channels of `count` pixels into lanes. The rest may hold anything: nobody looks at what becomes of it."""
+    """Copy some channels of `count` pixels into lanes, and zeros into the rest: nobody looks at their sums, but they must not overflow."""
     for m in range(count):
         for k in range(outputs):
             padded[m * lanes + k] = y[pixel + m, first + k]
+        for k in range(outputs, lanes):
+            padded[m * lanes + k] = 0
 
 
 # ------------------------------------------------------------------------------------------------------ loops over bands
