@@ -39,6 +39,7 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
+    DrawingStopped,
     Run,
     add_run_options,
     at_least,
@@ -99,11 +100,12 @@ def main() -> None:
     if not is_trained:
         lesson.learn()
     lesson.model.eval()
-    write_samples(lesson, prompt)
     if arguments.sample:
+        write_samples(lesson, prompt)
         return
     figures = measure(lesson)
     write_metrics(arguments.out / "metrics.json", figures)
+    write_samples(lesson, prompt)
     if not arguments.no_plots:
         draw(lesson, figures)
     report(figures, arguments)
@@ -238,21 +240,25 @@ def write_samples(lesson: Lesson, prompt: np.ndarray) -> None:
     """Draw texts at one temperature after the other, write and print them, unfinished where Ctrl-C ends the drawing."""
     arguments = lesson.arguments
     drawn: dict[float, Array] = {}
+    stopped = None
     try:
         for temperature in [arguments.temperature] if arguments.temperature else TEMPERATURES:
             for done, texts in lesson.drawn(prompt, temperature):
                 drawn[temperature] = texts[:, :done]
-    finally:
-        among = f", among the {arguments.top_k} likeliest characters" if arguments.top_k else ""
-        samples = "\n".join(
-            f"----- temperature {temperature:g}{among}\n{lesson.text.decode(text)}\n"
-            for temperature, texts in drawn.items()
-            for text in to_device(texts, "cpu")
-        )
-        write_atomically(arguments.out / "samples.txt", samples.encode())
-        print(samples)
-        if arguments.sample:
-            print(f"written to {arguments.out}/: samples.txt")
+    except DrawingStopped as stop:
+        stopped = stop
+    among = f", among the {arguments.top_k} likeliest characters" if arguments.top_k else ""
+    samples = "\n".join(
+        f"----- temperature {temperature:g}{among}\n{lesson.text.decode(text)}\n"
+        for temperature, texts in drawn.items()
+        for text in to_device(texts, "cpu")
+    )
+    write_atomically(arguments.out / "samples.txt", samples.encode())
+    print(samples)
+    if arguments.sample or stopped:
+        print(f"written to {arguments.out}/: samples.txt")
+    if stopped:
+        raise stopped
 
 
 def measure(lesson: Lesson) -> dict:

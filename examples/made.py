@@ -43,6 +43,7 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
+    DrawingStopped,
     Run,
     add_run_options,
     at_least,
@@ -264,15 +265,19 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
     samples: Array = np.zeros((arguments.sample, *lesson.model.size), np.float32)
+    stopped = None
     try:
         for _, drawn in lesson.drawn(samples):
             samples = drawn
-    finally:
-        samples = to_device(samples, "cpu")
-        write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
-        figure = plots.image_grid(samples, title=f"{arguments.sample} samples of {arguments.model}")
-        plots.save(figure, arguments.out / f"samples.{arguments.format}")
-        print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    except DrawingStopped as stop:
+        stopped = stop
+    samples = to_device(samples, "cpu")
+    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
+    figure = plots.image_grid(samples, title=f"{arguments.sample} samples of {arguments.model}")
+    plots.save(figure, arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    if stopped:
+        raise stopped
 
 
 def draw(lesson: Lesson, figures: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 A network of convolutions that look back only says at each pixel how probable its values are, given the pixels above and to the left
 (van den Oord et al. 2016a, b). It learns all conditionals of an image in one pass; a sample is drawn one pixel after the other, and costs
-little more than such a pass, since nothing is computed twice.
+a few such passes' time, since nothing is computed twice.
 
 A model of classes, p(x|y), draws the digit that it is asked for. By Bayes' rule it also reads digits: p(y|x) is p(x|y) over its sum over y.
 
@@ -45,6 +45,7 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
+    DrawingStopped,
     Run,
     add_run_options,
     at_least,
@@ -265,14 +266,18 @@ def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, of each class by turns, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
     labels = np.arange(arguments.sample) % len(lesson.training.classes)
     samples: Array = np.zeros((arguments.sample, *lesson.model.size))
+    stopped = None
     try:
         for _, drawn in lesson.drawn(samples, labels):
             samples = drawn
-    finally:
-        write_arrays(arguments.out / "samples.npz", samples=to_device(samples, "cpu").astype(np.uint8))
-        title = f"{arguments.sample} samples of a {arguments.model} PixelCNN"
-        plots.save(plots.image_grid(lesson.unit(samples), title=title), arguments.out / f"samples.{arguments.format}")
-        print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    except DrawingStopped as stop:
+        stopped = stop
+    write_arrays(arguments.out / "samples.npz", samples=to_device(samples, "cpu").astype(np.uint8))
+    title = f"{arguments.sample} samples of a {arguments.model} PixelCNN"
+    plots.save(plots.image_grid(lesson.unit(samples), title=title), arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    if stopped:
+        raise stopped
 
 
 def draw(lesson: Lesson, arguments: argparse.Namespace) -> None:

@@ -10,8 +10,8 @@ other, with one cell of each layer to a pixel.
     python examples/pixelrnn.py --data mnist --binarization static --layers 7 --steps 120000 --batch-size 16 --out runs/pixelrnn-mnist
     python examples/pixelrnn.py --sample 100 --out runs/pixelrnn                 # 100 images of a finished run
 
-The third is the setting of the paper, which reports 79.20 nats (7 layers of h = 16, static bits); it wants --device gpu, or about three
-hours of two cores.
+The third is the network and the batch of the paper, which reports 79.20 nats (7 layers of h = 16, static bits); it wants --device gpu, or
+about three hours of two cores.
 
 It writes samples, the same while they grow, completions of which the upper half is given, what the prediction of a pixel sees,
 metrics.json and a checkpoint into the folder --out. Ctrl-C ends the training after the step under way; the same command with --resume goes
@@ -38,6 +38,7 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
+    DrawingStopped,
     Run,
     add_run_options,
     at_least,
@@ -201,15 +202,19 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
     samples: Array = np.zeros((arguments.sample, *lesson.model.size), np.float32)
+    stopped = None
     try:
         for _, drawn in lesson.drawn(samples):
             samples = drawn
-    finally:
-        samples = to_device(samples, "cpu")
-        write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
-        figure = plots.image_grid(samples, title=f"{arguments.sample} samples of a PixelRNN")
-        plots.save(figure, arguments.out / f"samples.{arguments.format}")
-        print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    except DrawingStopped as stop:
+        stopped = stop
+    samples = to_device(samples, "cpu")
+    write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
+    figure = plots.image_grid(samples, title=f"{arguments.sample} samples of a PixelRNN")
+    plots.save(figure, arguments.out / f"samples.{arguments.format}")
+    print(f"written to {arguments.out}/: samples.npz, samples.{arguments.format}")
+    if stopped:
+        raise stopped
 
 
 def draw(lesson: Lesson, arguments: argparse.Namespace) -> None:

@@ -172,6 +172,8 @@ class Autoregressive(nn.Module):
         if k is None and features is None:
             self.check_unconditional(condition)
             return
+        if condition is not None and device_of(raw(condition)) is None:
+            raise TypeError(f"{name}: the condition is a {type(condition).__name__}, expected an array")
         expected = (n,) if k is not None else (n, features)
         if condition is None or condition.shape != expected:
             found = "no condition is given" if condition is None else f"the condition has shape {condition.shape}"
@@ -203,6 +205,9 @@ class Autoregressive(nn.Module):
             x: (N, *size).
             site: position in the order of memory, from 0 to D - 1.
             condition: as for `predict`.
+
+        Raises:
+            TypeError: x holds no floats, of which alone there are derivatives.
         """
         leaf = Tensor(x, requires_grad=True)
         every = ops.reshape(self.predict(leaf, condition), shape=(len(x), self.sites, -1))[:, site]  # (N, P)
@@ -264,7 +269,7 @@ class Autoregressive(nn.Module):
 
         Raises:
             ValueError: another size, an array that cannot be filled in place, a mask of another shape, or known values that are no levels.
-            TypeError: a mask that is no array of truth values.
+            TypeError: no arrays, a mask that is not one of truth values, or what `check_condition` refuses.
         """
         self.check_fill(x, known, condition)
         n, module = len(x), array_module(x)
@@ -272,7 +277,9 @@ class Autoregressive(nn.Module):
         x[...] = 0.0 if stays is None else module.where(stays.reshape(x.shape), x, 0.0)
         self._check(x)
         flat = x.reshape(n, self.sites)  # a view
-        u = rng.uniform((self.sites, n))
+        u = rng.uniform(
+            (self.sites, n), dtype="float64"
+        )  # in float32 a u of 0 is no rarity, under which whatever may be is drawn
         with no_grad():
             stepper = self.stepper(n, condition) if cached else PlainStepper(self, condition)
         for i, site in enumerate(self.order.tolist()):
@@ -282,9 +289,19 @@ class Autoregressive(nn.Module):
             yield i + 1
 
     def check_fill(self, x: Array, known: Array | None, condition: TensorLike | None) -> None:
-        """Refuse what `fill` cannot fill."""
-        self.check_condition(condition, len(x))
+        """Refuse what `fill` cannot fill.
+
+        Args:
+            x, known, condition: as of `fill`.
+
+        Raises:
+            ValueError, TypeError: as `fill` says.
+        """
         name = f"{type(self).__name__}.fill"
+        for what, array in (("x", x), ("known", known)):
+            if array is not None and device_of(array) is None:
+                raise TypeError(f"{name}: {what} is a {type(array).__name__}, expected an array of NumPy or CuPy")
+        self.check_condition(condition, len(x))
         self._check_size(x, name)
         if not x.flags.c_contiguous:
             raise ValueError(

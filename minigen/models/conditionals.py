@@ -20,7 +20,8 @@ from minigen.distributions.distribution import raw
 from minigen.engine import TensorLike, is_debugging
 
 LEAST_LOG_SCALE = -9.0
-"""Of a logistic. A bin of 256 levels is 60 such scales wide: all of the logistic fits into one. Under e^9 all levels are alike."""
+"""Of a logistic. A bin of 256 levels is 60 such scales wide: all of the logistic fits into one. With the largest, e^9, all levels
+are alike."""
 
 
 def as_floats(x: TensorLike, dtype: Any) -> Any:
@@ -108,6 +109,12 @@ class BernoulliConditional(Conditional):
 
 class CategoricalConditional(Conditional):
     """L logits for L levels: P = L.
+
+    Args:
+        levels: L.
+
+    Raises:
+        ValueError: levels < 2.
 
     Example:
         >>> import numpy as np

@@ -20,7 +20,17 @@ from minigen import nn
 from minigen.engine import TensorLike
 from minigen.kernels.raster.network import Layer, Network
 from minigen.models.conditionals import Conditional
-from minigen.models.raster import RasterModel, Size, condition_map, head, head_layers, layer, run_head, shifted
+from minigen.models.raster import (
+    RasterModel,
+    Size,
+    check_kernels,
+    condition_map,
+    head,
+    head_layers,
+    layer,
+    run_head,
+    shifted,
+)
 from minigen.random import Generator
 
 
@@ -148,11 +158,12 @@ class GatedPixelCNN(RasterModel):
         super().__init__(size, conditional, classes=classes, embedding_features=embedding_features)
         colours = self.colours
         hidden = features if head_features is None else head_features
-        if layers < 1 or features < 1 or features % colours or hidden < 1 or hidden % colours or kernel_size < 3:
+        if layers < 1 or features < 1 or features % colours or hidden < 1 or hidden % colours:
             raise ValueError(
                 f"GatedPixelCNN: layers = {layers} must be at least 1, features = {features} and head_features = {hidden} multiples of "
-                f"{colours} for images of {colours} channels, kernel_size = {kernel_size} at least 3"
+                f"{colours} for images of {colours} channels"
             )
+        check_kernels("GatedPixelCNN", kernel_size=kernel_size, layer_kernel_size=layer_kernel_size)
         self.layers = [
             GatedLayer(
                 colours if i == 0 else features, features, kernel_size=kernel_size if i == 0 else layer_kernel_size,

@@ -8,8 +8,8 @@ the last place that it may see. Then
     the output of site d sees hidden unit k   where r(d) > m(k)                                       equation 13
     and, with direct connections, site e      where r(d) > r(e)                                       section 4.3
 
-A hidden unit's degree is drawn from those of its layer below up to D - 2, the last of any use. Weights are shared by as many orderings and
-masks as one likes (sections 4.1 and 4.2). M of them together are the mixture
+A hidden unit's degree is drawn from the least one of the layer below up to D - 2, the last of any use. Weights are shared by as many
+orderings and masks as one likes (sections 4.1 and 4.2). M of them together are the mixture
 
     p(x) = 1/M sum_m p_m(x),       log p(x) = logsumexp_m log p_m(x) - log M
 
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array, array_module, to_device
+from minigen.distributions.distribution import raw
 from minigen.engine import Tensor, TensorLike
 from minigen.models.autoregressive import Autoregressive, checked_size
 from minigen.models.conditionals import BernoulliConditional, Conditional
@@ -158,7 +159,7 @@ class MADEStepper:
         device = made.out.weight.device
         layers = list(zip([*made.layers, made.out], sortings, [*sortings[1:], by_site], strict=True))
         self.weights = [_sorted(layer, rows, columns) for layer, rows, columns in layers]
-        self.biases = [layer.state()["bias"][to_device(columns, device)] for layer, _, columns in layers]
+        self.biases = [raw(layer.bias)[to_device(columns, device)] for layer, _, columns in layers]
         self.direct = _sorted(made.direct, made.order, by_site) if made.direct else None
         zeros = array_module(self.weights[0]).zeros
         self.known = [zeros((n, len(weight)), weight.dtype) for weight in self.weights]  # (N, D), then (N, units)
@@ -241,7 +242,15 @@ class OrderingMixture(Autoregressive):
         return ops.logsumexp(self.log_probs(x), axis=0) - math.log(len(self.models))
 
     def loss(self, batch: Any, *, rng: Generator | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the mean of -log p_m(x) over a batch, in nats per example, with m drawn for the batch."""
+        """Return the mean of -log p_m(x) over a batch, in nats per example, with m drawn for the batch.
+
+        Args:
+            batch: (N, *size).
+            rng: draws m.
+
+        Raises:
+            ValueError: there is no rng.
+        """
         if rng is None:
             raise ValueError("OrderingMixture.loss: an ordering is drawn for each batch: rng=...")
         return self.models[int(rng.integers(0, len(self.models)))].loss(batch, rng=rng)

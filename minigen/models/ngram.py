@@ -59,9 +59,12 @@ class NGram(LanguageModel):
             counts = np.zeros((contexts, characters))
             np.add.at(counts, (self.contexts(text, m)[0], text[0]), 1.0)
             total, different = counts.sum(axis=1, keepdims=True), (counts > 0).sum(axis=1, keepdims=True)
-            shorter = p[np.arange(contexts) % len(p)]  # without the first digit
-            p = np.where(total > 0, (counts + different * shorter) / np.maximum(total + different, 1.0), shorter)
-        self.log_probabilities = nn.Buffer(np.log(p).astype(np.float32))
+            is_known, both = total > 0, np.maximum(total + different, 1.0)
+            p = p[np.arange(contexts) % len(p)]  # of the shorter contexts, without the first digit
+            p *= np.where(is_known, different / both, 1.0)  # in place: tables may be large
+            counts /= both
+            p += counts
+        self.log_probabilities = nn.Buffer(np.log(p, out=p).astype(np.float32))
 
     def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return log p(. | h) of all characters of texts, (N, T) -> (N, T, K)."""

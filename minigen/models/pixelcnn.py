@@ -10,8 +10,8 @@ All conditionals come from one pass of a network whose layers look back only (se
 
 A model of classes p(x|y) has a bias for each class beside that of every 3x3 convolution.
 
-Masks in raster order, layer upon layer, leave a *blind spot*: pixels to the right above come into no conditional however deep the network
-(van den Oord et al. 2016b, figure 1). The gated PixelCNN of `gated_pixelcnn.py` has none.
+Masks in raster order, layer upon layer, leave a *blind spot*: a wedge of pixels to the right above comes into no conditional, however deep
+the network (van den Oord et al. 2016b, figure 1). The gated PixelCNN of `gated_pixelcnn.py` has none.
 """
 
 from typing import Any
@@ -21,7 +21,17 @@ from minigen import nn
 from minigen.engine import Tensor, TensorLike
 from minigen.kernels.raster.network import Layer, Network
 from minigen.models.conditionals import Conditional
-from minigen.models.raster import RasterModel, Size, condition_map, head, head_layers, layer, run_head, shifted
+from minigen.models.raster import (
+    RasterModel,
+    Size,
+    check_kernels,
+    condition_map,
+    head,
+    head_layers,
+    layer,
+    run_head,
+    shifted,
+)
 from minigen.random import Generator
 
 
@@ -101,11 +111,12 @@ class PixelCNN(RasterModel):
         super().__init__(size, conditional, classes=classes)
         colours = self.colours
         hidden = features if head_features is None else head_features
-        if blocks < 0 or features < 1 or features % (2 * colours) or hidden < 1 or hidden % colours or kernel_size < 3:
+        if blocks < 0 or features < 1 or features % (2 * colours) or hidden < 1 or hidden % colours:
             raise ValueError(
                 f"PixelCNN: blocks = {blocks} must be at least 0, features = {features} a multiple of {2 * colours} and head_features = "
-                f"{hidden} one of {colours} for images of {colours} channels, kernel_size = {kernel_size} at least 3"
+                f"{hidden} one of {colours} for images of {colours} channels"
             )
+        check_kernels("PixelCNN", kernel_size=kernel_size, block_kernel_size=block_kernel_size)
         self.first = nn.MaskedConv2d(colours, features, kernel_size=kernel_size, kind="A", colours=colours, rng=rng)
         self.blocks = [
             MaskedBlock(features, kernel_size=block_kernel_size, colours=colours, classes=classes, rng=rng)

@@ -35,7 +35,7 @@ from minigen.engine import Tensor, TensorLike
 from minigen.kernels.image_lstm.lines import offsets
 from minigen.kernels.raster.network import Layer, Network
 from minigen.models.conditionals import Conditional
-from minigen.models.raster import RasterModel, Size, head, head_layers, layer, run_head
+from minigen.models.raster import RasterModel, Size, check_kernels, head, head_layers, layer, run_head
 from minigen.ops.image_lstm import image_lstm
 from minigen.random import Generator
 
@@ -146,7 +146,7 @@ class RowLSTM(nn.Module):
         return self.down(x)
 
     def rows(self, source: str, target: str, up: nn.MaskedConv2d) -> tuple[Layer, ...]:
-        """Return the layers that look at rows above only: K_ss."""
+        """Return the layers that look at rows above only: K_ss. The arguments are those of `DiagonalBiLSTM.rows`."""
         return (self.down.states(target, f"{target} above"),)
 
     def pixels(self, source: str, target: str, **block_of: Any) -> tuple[Layer, ...]:
@@ -295,10 +295,7 @@ class PixelRNN(RasterModel):
                 f"PixelRNN: layers = {layers} must be at least 1; for images of {colours} channels features = {features} must be a "
                 f"multiple of {2 * colours}, head_features = {hidden} one of {colours}"
             )
-        if kernel_size < 3 or kernel_size % 2 == 0 or row_kernel_size < 1 or row_kernel_size % 2 == 0:
-            raise ValueError(
-                f"PixelRNN: kernel_size = {kernel_size} must be odd and at least 3, row_kernel_size = {row_kernel_size} odd and at least 1"
-            )
+        check_kernels("PixelRNN", kernel_size=kernel_size, row_kernel_size=row_kernel_size)
         self.first = nn.MaskedConv2d(colours, features, kernel_size=kernel_size, kind="A", colours=colours, rng=rng)
         self.blocks = [
             RecurrentBlock(features, kind=kind, kernel_size=row_kernel_size, colours=colours, rng=rng)

@@ -111,11 +111,14 @@ def layer(
     """Return a convolution as a `Layer`: its live taps, and the block of its outputs that belongs to a colour.
 
     Args:
-        convolution: of an odd kernel, and of the image's size.
+        convolution: masked, of an odd kernel, with as many pixels going out as come in; or a plain one of 1 x 1.
         source, target, activation, added, kept: as of `Layer`.
         shift: what each example adds to the bias, (N, K), or None.
         colour: the block.
         colours: how many blocks there are.
+
+    Raises:
+        ValueError: a plain convolution of another kernel, which sees what comes later.
 
     Example:
         >>> convolution = nn.MaskedConv2d(1, 8, kernel_size=3, kind="A", rng=Generator(0))
@@ -128,6 +131,10 @@ def layer(
         if convolution.mask is not None:
             weight = weight * raw(convolution.mask)
         taps = [(int(i), int(j)) for i, j in zip(*convolution.taps.nonzero(), strict=True)]
+    elif (height, width) != (1, 1):
+        raise ValueError(
+            f"layer: a plain convolution of {height} x {width} sees pixels to come; expected 1 x 1, or a masked one"
+        )
     if shift is not None:
         bias = bias + raw(shift)  # (N, K)
     live = array_module(weight).asarray([width * i + j for i, j in taps])
@@ -138,6 +145,22 @@ def layer(
         source, target, flat.take(live, axis=0), bias[..., first : first + block],
         tuple((i - height // 2, j - width // 2) for i, j in taps), activation, added, kept, first,
     )  # fmt: skip
+
+
+def check_kernels(owner: str, *, kernel_size: int, **others: int) -> None:
+    """Refuse sizes of kernels without a middle, and a first kernel that sees nothing.
+
+    Args:
+        owner: opens the message.
+        kernel_size: of the first convolution, whose mask leaves out the pixel itself.
+        **others: of those behind it, by name.
+
+    Raises:
+        ValueError: an even size, or one that is too small.
+    """
+    for name, size, least in (("kernel_size", kernel_size, 3), *((name, size, 1) for name, size in others.items())):
+        if size < least or size % 2 == 0:
+            raise ValueError(f"{owner}: {name} = {size} must be odd and at least {least}")
 
 
 def head(features: int, hidden: int, model: RasterModel, *, rng: Generator) -> list[nn.MaskedConv2d]:

@@ -18,15 +18,19 @@ class DrawingStopped(KeyboardInterrupt):
 def drawing(
     model: Autoregressive, x: NDArray[Any], known: NDArray[Any] | None = None, *, rng: Generator, condition: NDArray[Any] | None = None
 ) -> Iterator[tuple[int, Array]]:  # fmt: skip
-    """Draw the unknown sites of a copy of x, one after the other, as `Autoregressive.fill` does. Ctrl-C breaks it off with a sentence.
+    """Draw the unknown sites of a copy of x, one after the other, as `Autoregressive.fill` does. Ctrl-C amid a step breaks it off.
 
-    The sentence says how far the drawing came. A program that writes in a `finally` what it was given last, loses nothing of it:
+    A program can keep what is drawn by then, and end with the sentence afterwards:
 
+        stopped = None
         try:
-            for _, drawn in drawing(model, samples, rng=rng):
-                samples = drawn
-        finally:
-            write(samples)
+            for _, samples in drawing(model, samples, rng=rng):
+                pass
+        except DrawingStopped as stop:
+            stopped = stop
+        write(samples)
+        if stopped:
+            raise stopped
 
     Args:
         model: on the device of rng.
@@ -39,7 +43,7 @@ def drawing(
         How many sites are done, 1, 2, ..., D; and all examples, in an array on the device of rng which the next step changes.
 
     Raises:
-        DrawingStopped: Ctrl-C broke the drawing off.
+        DrawingStopped: Ctrl-C broke the drawing off; it says how far it came.
 
     Example:
         >>> import numpy as np
@@ -56,6 +60,4 @@ def drawing(
         for done in tqdm(steps, total=sites, desc="drawing", unit="step", leave=False, delay=1.0, dynamic_ncols=True):
             yield done, drawn
     except KeyboardInterrupt:
-        raise DrawingStopped(
-            f"stopped after {done:,} of {sites:,} steps of drawing; what was to come is blank"
-        ) from None
+        raise DrawingStopped(f"stopped after {done:,} of {sites:,} steps of drawing") from None

@@ -107,7 +107,7 @@ def recall(arguments: argparse.Namespace, names: Sequence[str]) -> bool:
 
     Raises:
         FileNotFoundError: there is no checkpoint.
-        ValueError: the checkpoint is of a program with other settings.
+        ValueError: the checkpoint is of a program with other settings, or is to be evaluated before its run is finished.
     """
     if not (arguments.evaluate or arguments.sample):
         return False
@@ -122,6 +122,11 @@ def recall(arguments: argparse.Namespace, names: Sequence[str]) -> bool:
     missing = [name for name in names if saved.get(name, ...) is ...]
     if missing or saved["steps"] is None:
         raise ValueError(f"{path} is of another program: it tells nothing of {', '.join(missing) or 'steps'}")
+    if arguments.evaluate and found["run.step"] < found["run.steps"]:
+        raise ValueError(
+            f"{path} is of a run that stopped after {found['run.step']:,} of {found['run.steps']:,} steps: its own command with --resume "
+            "finishes it"
+        )
     for name in (*names, "steps"):
         setattr(arguments, name, saved[name])
     return True
@@ -159,7 +164,7 @@ def run_program(main: Callable[[], None]) -> None:
     try:
         main()
     except DrawingStopped as stop:
-        sys.exit(f"\n{stop}")
+        sys.exit(f"\n{stop}; what was trained is kept")
     except KeyboardInterrupt as interruption:
         if interruption.args:  # a training, which says how far it came
             sys.exit(f"\n{interruption}; the same command with --resume goes on from there")

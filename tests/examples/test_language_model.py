@@ -193,7 +193,7 @@ def test_sampling_can_be_broken_off_and_what_is_drawn_stays(gene, tmp_path, monk
 
     monkeypatch.setattr(RecurrentStepper, "parameters", parameters_with_ctrl_c)
     words = refused(monkeypatch, out, "--sample", "1", "--length", "12")
-    assert words == "\nstopped after 7 of 12 steps of drawing; what was to come is blank"
+    assert words == "\nstopped after 7 of 12 steps of drawing; what was trained is kept"
     assert samples_in(out) == [("temperature 0.5", expected[:7])]
 
 

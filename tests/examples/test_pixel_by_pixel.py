@@ -63,7 +63,7 @@ def test_what_is_drawn_is_written_and_the_rest_is_blank(name, tmp_path, monkeypa
     monkeypatch.setattr(BernoulliConditional, "quantile", quantile_with_ctrl_c)
     with pytest.raises(SystemExit) as ended:
         sample(monkeypatch, name, tmp_path, "--format", "svg")
-    assert re.fullmatch(r"\nstopped after 20 of 64 steps of drawing; what was to come is blank", ended.value.code)
+    assert re.fullmatch(r"\nstopped after 20 of 64 steps of drawing; what was trained is kept", ended.value.code)
     assert capsys.readouterr().out == f"written to {tmp_path}/: samples.npz, samples.svg\n"
     drawn = samples_in(tmp_path)
     np.testing.assert_array_equal(drawn[:, :20], finished[:, :20])

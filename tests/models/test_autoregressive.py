@@ -138,6 +138,20 @@ def test_one_seed_draws_one_sample_and_another_seed_another():
     assert (a != c).any()
 
 
+def test_no_bit_that_is_all_but_impossible_is_drawn_though_numbers_of_24_bits_may_be_0():
+    class Coarse:
+        """Draws the smallest number that there is."""
+
+        device = "cpu"
+
+        def uniform(self, shape, *, dtype="float32"):
+            return np.full(shape, 0.0 if dtype == "float32" else 2.0**-53, dtype)
+
+    model = triangle()
+    model.weight.data[...], model.bias.data[...] = 0.0, 40.0  # a 0 has the probability 4e-18
+    assert model.sample(1, rng=Coarse()).min() == 1
+
+
 def test_the_loss_is_the_mean_in_nats_of_an_example():
     model, x = triangle(), all_bits()
     loss, terms = model.loss(x)
@@ -173,6 +187,10 @@ def test_what_does_not_fit_is_named():
             ValueError, match=r"fill: known has shape .*, expected one that broadcasts to that of x, \(3, 2, 2, 1\)"
         ):
             model.complete(x, np.ones(shape, bool), rng=rng)
+    with pytest.raises(TypeError, match="fill: known is a list, expected an array"):
+        model.complete(x, [True], rng=rng)
+    with pytest.raises(TypeError, match="fill: x is a Tensor, expected an array"):
+        next(model.fill(mg.tensor(x), rng=rng))
     with pytest.raises(TypeError, match="fill: known is of float64, expected bool"):
         model.complete(x, np.full((2, 1), 0.5), rng=rng)
     with pytest.raises(NotImplementedError, match="Autoregressive defines no predict"):

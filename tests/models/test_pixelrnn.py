@@ -364,7 +364,7 @@ def test_a_model_learns_what_it_is_shown(kind):
         ({"kind": "row", "head_features": 4}, r"head_features = 4 one of 3"),
         ({"kind": "row", "kernel_size": 1}, r"kernel_size = 1 must be odd and at least 3"),
         ({"kind": "diagonal", "kernel_size": 4}, r"kernel_size = 4 must be odd and at least 3"),
-        ({"kind": "row", "row_kernel_size": 2}, r"row_kernel_size = 2 odd and at least 1"),
+        ({"kind": "row", "row_kernel_size": 2}, r"row_kernel_size = 2 must be odd and at least 1"),
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_named(more, message):

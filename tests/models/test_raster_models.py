@@ -21,6 +21,7 @@ from minigen.models import (
     PixelCNN,
 )
 from minigen.models.autoregressive import PlainStepper
+from minigen.models.raster import layer
 from minigen.random import Generator
 
 MODELS = {
@@ -373,7 +374,17 @@ def test_images_must_fit_the_model(make):
     [
         (PixelCNN, {"features": 4}, r"features = 4 a multiple of 6"),
         (PixelCNN, {"features": 6, "head_features": 4}, r"head_features = 4 one of 3"),
-        (PixelCNN, {"features": 6, "kernel_size": 1}, r"kernel_size = 1 at least 3"),
+        (PixelCNN, {"features": 6, "kernel_size": 1}, r"PixelCNN: kernel_size = 1 must be odd and at least 3"),
+        (
+            PixelCNN,
+            {"features": 6, "block_kernel_size": 4},
+            r"PixelCNN: block_kernel_size = 4 must be odd and at least 1",
+        ),
+        (
+            GatedPixelCNN,
+            {"features": 3, "kernel_size": 4},
+            r"GatedPixelCNN: kernel_size = 4 must be odd and at least 3",
+        ),
         (GatedPixelCNN, {"features": 4}, r"features = 4 .* multiples of 3"),
         (GatedPixelCNN, {"features": 3, "layers": 0}, r"layers = 0 must be at least 1"),
         (GatedPixelCNN, {"features": 3, "classes": 2, "embedding_features": 2}, r"expected one of them at most"),
@@ -382,3 +393,8 @@ def test_images_must_fit_the_model(make):
 def test_settings_out_of_range_are_named(kind, settings, message):
     with pytest.raises(ValueError, match=message):
         kind((4, 4, 3), BernoulliConditional(), rng=Generator(0), **settings)
+
+
+def test_a_plain_convolution_that_sees_what_comes_later_is_no_layer():
+    with pytest.raises(ValueError, match="layer: a plain convolution of 3 x 3 sees pixels to come"):
+        layer(nn.Conv2d(2, 4, kernel_size=3, rng=Generator(0)), "image", "seen")

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,20 @@ def test_a_setting_of_none_is_recalled_too(tmp_path):
     assert arguments.k is None
 
 
+def test_an_unfinished_run_may_be_sampled_but_not_evaluated_as_if_it_were_finished(tmp_path):
+    run = Run(
+        steps=5, checkpoint=tmp_path / CHECKPOINT, parts={"model": Weight()}, configuration={"k": 1}, progress=False
+    )
+    steps = (signal.raise_signal(signal.SIGINT) if step == 1 else None for step in run)
+    with pytest.raises(KeyboardInterrupt):
+        list(steps)
+    with pytest.raises(
+        ValueError, match="is of a run that stopped after 2 of 5 steps: its own command with --resume finishes it"
+    ):
+        recall(parsed("--evaluate", str(tmp_path)), ["k"])
+    assert recall(parsed("--sample", "3", "--out", str(tmp_path)), ["k"])
+
+
 def test_mistakes_of_the_user_are_sentences_and_others_are_not_hidden():
     for mistake in (ValueError("no column"), FileNotFoundError("no file")):
         with pytest.raises(SystemExit, match=f"^error: {mistake}$"), plain_errors():
@@ -136,7 +151,7 @@ def test_mistakes_of_the_user_are_sentences_and_others_are_not_hidden():
     ("interruption", "words"),
     [
         (KeyboardInterrupt("stopped after 3 of 9"), "stopped after 3 of 9; the same command with --resume goes on from there"),
-        (DrawingStopped("stopped after 3 of 9 steps of drawing"), "stopped after 3 of 9 steps of drawing"),
+        (DrawingStopped("stopped after 3 of 9 steps of drawing"), "stopped after 3 of 9 steps of drawing; what was trained is kept"),
         (KeyboardInterrupt(), "stopped"),  # amid what leaves no state behind, such as reading the data
     ],
 )  # fmt: skip

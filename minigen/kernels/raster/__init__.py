@@ -1,1 +1,1 @@
-"""Networks of masked convolutions, computed pixel by pixel in the order in which an image is drawn."""
+"""Networks of masked convolutions and LSTMs, computed pixel by pixel in the order in which an image is drawn."""

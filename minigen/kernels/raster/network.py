@@ -9,8 +9,8 @@ or, with the quarters i, f, g, o of the total under sigmoid, sigmoid, tanh, sigm
     cell[pixel] = f cell[pixel + before] + i g,                              target[pixel] = o tanh(cell[pixel])
 
 where the offsets lead to pixels that come before, or to the pixel itself. So at each pixel every layer is computed once and at that pixel
-alone, from values that are there already: 784 times a pixel's work, one forward pass in all, where an ordinary convolution would compute
-784 forward passes (Ramachandran et al. 2017, "Fast generation for convolutional autoregressive models").
+alone, from values that are there already: as many products as one forward pass has, where computing all pixels anew for each of them
+takes as many passes as there are pixels (Ramachandran et al. 2017, "Fast generation for convolutional autoregressive models").
 
 The values of a layer are a *plane*. Of each plane only the last few rows are kept, as many as its readers look back, one below the other in
 a ring: row r is written where row r - R stood. Around the rows is a margin of zeros, which is the padding of the convolutions.
@@ -38,7 +38,8 @@ class Layer(NamedTuple):
         activation: "" for none, "relu", "gate": tanh of the first half of the K channels times the sigmoid of the second; or "lstm".
         added: planes that are added to the total.
         kept: a plane where the total before the activation is left, or "".
-        channel: the first of the K channels in `added` and `kept`, and of the K, with a gate K/2, with an LSTM K/4, in the target.
+        channel: the first of its K channels in `added` and `kept`. In the target, where a gate writes K/2 and an LSTM K/4 of them, the
+            first is a half or a quarter of that.
         cell: of an LSTM, the plane of its cells, with the channels of the target.
         before: of an LSTM, the offset of the pixel that the cell comes from.
         leftwards: whether the pixels of a row are computed one after the other, from right to left; only for what looks at rows above and

@@ -1,4 +1,4 @@
-"""The walk of a network of masked convolutions over an image, in plain array code."""
+"""The walk of a network of masked convolutions and LSTMs over an image, in plain array code."""
 
 from collections.abc import Sequence
 from typing import Any
