@@ -170,13 +170,25 @@ def six_rows(table, first, count, short):
 
 
 @inner
-def multiply_taps(rows, lanes, out, start, a, a_jumps, taps, channels, blocks, tables):
+def room_for_taps(rows, taps):
+    """Return six tables for `multiply_taps`. The first three are the caller's: where the rows of out, start and a begin, in floats.
+
+    Those of start are 0 until they are written.
+    """
+    size = max(rows, 3 * ROWS, taps)
+    return (
+        np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
+        np.empty(size, np.int64),
+    )  # fmt: skip
+
+
+@inner
+def multiply_taps(rows, lanes, out, start, a, a_jumps, taps, channels, blocks, room):
     """out[m] = start[m] + the sum over taps t of a[m + jump t] W_t, for all rows m; W lies as `in_blocks` lays it.
 
-    out, start, a, a_jumps and blocks are addresses. The tables: where the rows of out, start and a begin, in floats; and room for three
-    more, of as many numbers as there are rows or taps, and three times ROWS.
+    out, start, a, a_jumps and blocks are addresses; room is that of `room_for_taps`.
     """
-    out_rows, start_rows, a_rows, short, b_jumps, terms = tables
+    out_rows, start_rows, a_rows, short, b_jumps, terms = room
     for t in range(taps):
         terms[t] = channels
     lane = 0

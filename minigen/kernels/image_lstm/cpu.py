@@ -16,7 +16,7 @@ from minigen.kernels.compiler import inner, loop
 from minigen.kernels.image_lstm.lines import lines, margin, steps
 from minigen.kernels.recurrence.gates import add, lstm_cell, lstm_cell_backward
 from minigen.kernels.threads import in_pieces
-from minigen.kernels.tile import ROWS, in_blocks, multiply_taps
+from minigen.kernels.tile import in_blocks, multiply_taps, room_for_taps
 from minigen.kernels.vectors import copy
 
 _APART = 16
@@ -27,12 +27,12 @@ _ENOUGH_PRODUCTS = 2**21
 
 
 @inner
-def _products(totals, line, first, last, around, blocks, k, jumps, tables):
+def _products(totals, line, first, last, around, blocks, k, jumps, room):
     """totals[m] = sum over taps of line[image, position + margin + tap] W_tap, for each pair m of an image and a position.
 
     line: (images, L + 2 margin, C and more); k: C; jumps: of the taps, in floats.
     """
-    out_rows, _, rows_of_line, _, _, _ = tables
+    out_rows, _, rows_of_line, _, _, _ = room
     m = 0
     for image in range(len(line)):
         for position in range(first, last):
@@ -42,16 +42,7 @@ def _products(totals, line, first, last, around, blocks, k, jumps, tables):
     lanes = blocks.size // (jumps.size * k)
     nothing = np.zeros(lanes, np.float32)  # where all sums start
     multiply_taps(
-        m, lanes, totals.ctypes.data, nothing.ctypes.data, line.ctypes.data, jumps.ctypes.data, jumps.size, k, blocks.ctypes.data, tables
-    )  # fmt: skip
-
-
-@inner
-def _tables(rows, taps):
-    size = max(rows, 3 * ROWS, taps)
-    return (
-        np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
-        np.empty(size, np.int64),
+        m, lanes, totals.ctypes.data, nothing.ctypes.data, line.ctypes.data, jumps.ctypes.data, jumps.size, k, blocks.ctypes.data, room
     )  # fmt: skip
 
 
@@ -63,10 +54,10 @@ def _forward(states, gates, cells, inputs, blocks, jumps, walk, length, around):
     totals = np.empty((images * length, blocks.size // (jumps.size * features) + _APART), np.float32)
     carried = np.zeros((images, length, features), np.float32)
     apart = line.strides[1] // 4
-    tables = _tables(images * length, jumps.size)
+    room = room_for_taps(images * length, jumps.size)
     for t in range(len(walk)):
         first, last, start, step = walk[t]
-        _products(totals, line, first, last, around, blocks, features, jumps * apart, tables)
+        _products(totals, line, first, last, around, blocks, features, jumps * apart, room)
         m = 0
         for n in range(images):
             for position in range(first, last):
@@ -104,11 +95,11 @@ def _backward(out, g, gates, cells, blocks, jumps, walk, length, around):
     back_cells = np.zeros((images, length, features), np.float32)
     none, ones, bounded = np.zeros(features, np.float32), np.ones(features, np.float32), np.empty(features, np.float32)
     apart = line.strides[1] // 4
-    tables = _tables(images * length, jumps.size)
+    room = room_for_taps(images * length, jumps.size)
     for t in range(len(walk) - 1, -1, -1):
         first, last, start, step = walk[t]
         before = walk[max(t - 1, 0)]
-        _products(totals, line, first, last, around, blocks, 4 * features, jumps * apart, tables)
+        _products(totals, line, first, last, around, blocks, 4 * features, jumps * apart, room)
         m = 0
         for n in range(images):
             for position in range(first, last):

@@ -17,7 +17,7 @@ from minigen.kernels.raster.network import Network
 from minigen.kernels.raster.tables import Group, TableWalk
 from minigen.kernels.recurrence.gates import add, lstm_cell
 from minigen.kernels.threads import in_pieces
-from minigen.kernels.tile import LANES, ROWS, in_blocks, multiply_taps, whole_vectors
+from minigen.kernels.tile import LANES, in_blocks, multiply_taps, room_for_taps, whole_vectors
 from minigen.kernels.vectors import copy
 
 _APART = 16
@@ -44,9 +44,9 @@ def _place(planes, plane, row, column, example, examples):
 
 
 @inner
-def _sums(totals, first, last, a, b, row, layer, memory, weights, biases, planes, jumps, examples, numbers):
+def _sums(totals, first, last, a, b, row, layer, memory, weights, biases, planes, jumps, examples, room):
     """totals[m] = the sum of products and the bias, for each pair m of a column and an example."""
-    out_rows, bias_rows, source_rows, _, _, _ = numbers
+    out_rows, bias_rows, source_rows, _, _, _ = room
     source, taps = layer[tables.SOURCE], layer[tables.TAPS]
     channels = planes[source, tables.CHANNELS]
     m = 0
@@ -61,7 +61,7 @@ def _sums(totals, first, last, a, b, row, layer, memory, weights, biases, planes
         m, -(-layer[tables.OUTPUTS] // LANES) * LANES, totals.ctypes.data, biases.ctypes.data + 4 * layer[tables.BIAS],
         memory.ctypes.data + 4 * planes[source, tables.START],
         jumps.ctypes.data + 8 * (layer[tables.JUMPS] + (row % planes[source, tables.RING]) * taps), taps, channels,
-        weights.ctypes.data + 4 * layer[tables.WEIGHT], numbers,
+        weights.ctypes.data + 4 * layer[tables.WEIGHT], room,
     )  # fmt: skip
 
 
@@ -100,11 +100,7 @@ def _compute(memory, weights, biases, planes, jumps, layers, widest, examples, r
     step = max(1, _AT_ONCE // (b - a))  # columns at once
     most = min(step, last - first) * (b - a)
     totals, nothing = np.empty((most, widest + _APART), np.float32), np.zeros(widest, np.float32)
-    rows = max(most, 3 * ROWS, layers[:, tables.TAPS].max())
-    numbers = (
-        np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64),
-        np.empty(rows, np.int64), np.empty(rows, np.int64),
-    )  # fmt: skip
+    room = room_for_taps(most, layers[:, tables.TAPS].max())
     for l in range(len(layers)):  # noqa: E741 -- a layer
         layer = layers[l]
         leftwards = layer[tables.LEFTWARDS] != 0
@@ -114,7 +110,7 @@ def _compute(memory, weights, biases, planes, jumps, layers, widest, examples, r
         for piece in range(0, last - first, at_once):
             start = last - 1 - piece if leftwards else first + piece
             end = min(start + at_once, last)
-            _sums(totals, start, end, a, b, row, layer, memory, weights, biases, planes, jumps, examples, numbers)
+            _sums(totals, start, end, a, b, row, layer, memory, weights, biases, planes, jumps, examples, room)
             m = 0
             for column in range(start, end):
                 for example in range(a, b):
@@ -151,7 +147,8 @@ class Walk(TableWalk):
 
         def work(a: int, b: int) -> None:
             _compute(
-                self.memory, self.weights, self.biases, self.planes, self.jumps, group.table, self.widest, self.n, row, first, last, a, b
+                self.memory, self.weights, self.biases, self.plane_table, self.jumps, group.table, self.widest, self.n, row, first, last,
+                a, b,
             )  # fmt: skip
 
         in_pieces(work, self.n, 1 + _ENOUGH_PRODUCTS // (group.products * (last - first)))

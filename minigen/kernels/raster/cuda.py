@@ -159,11 +159,11 @@ class Walk(TableWalk):
         super().__init__(network, n=n, width=width)
         asarray = array_module(self.memory).asarray
         self.rows, *self.colours = (group._replace(table=asarray(group.table)) for group in (self.rows, *self.colours))
-        self.planes, self.jumps = asarray(self.planes.ravel()), asarray(self.jumps)
+        self.plane_table, self.jumps = asarray(self.plane_table.ravel()), asarray(self.jumps)
 
     def compute(self, group: Group, row: int, first: int, last: int) -> None:
         """See `TableWalk.compute`."""
-        vectors = [self.memory, self.weights, self.biases, self.planes, self.jumps, group.table.ravel()]
+        vectors = [self.memory, self.weights, self.biases, self.plane_table, self.jumps, group.table.ravel()]
         _walk.queue(self.n * _THREADS, vectors, *group.table.shape, row, first, last)
 
     def jumps_of(self, layer: Layer, source: int, n: int) -> Array:

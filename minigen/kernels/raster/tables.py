@@ -71,10 +71,10 @@ class TableWalk:
 
     def __init__(self, network: Network, *, n: int, width: int) -> None:
         sizes = planes(network)
-        numbers = {name: i for i, name in enumerate(sizes)} | {"": NONE}
-        self.planes = np.empty((len(sizes), PLANE_COLUMNS), np.int64)
+        number_of = {name: i for i, name in enumerate(sizes)} | {"": NONE}
+        self.plane_table = np.empty((len(sizes), PLANE_COLUMNS), np.int64)
         size = 0
-        for entry, (channels, rows, margin) in zip(self.planes, sizes.values(), strict=True):
+        for entry, (channels, rows, margin) in zip(self.plane_table, sizes.values(), strict=True):
             pitch = (width + 2 * margin) * n * channels
             entry[:] = size + margin * n * channels, channels, pitch, rows
             size += rows * pitch
@@ -88,22 +88,22 @@ class TableWalk:
                 taps, _, outputs = layer.weight.shape
                 bias = self.laid_out_bias(layer.bias.reshape(-1, outputs))
                 entry[:ADDED] = (
-                    numbers[layer.source], numbers[layer.target], numbers[layer.cell], numbers[layer.kept], layer.channel,
-                    *layer.target_channels, outputs, taps, jumps.append(self.jumps_of(layer, numbers[layer.source], n)),
+                    number_of[layer.source], number_of[layer.target], number_of[layer.cell], number_of[layer.kept], layer.channel,
+                    *layer.target_channels, outputs, taps, jumps.append(self.jumps_of(layer, number_of[layer.source], n)),
                     weights.append(self.laid_out_weight(layer.weight)), biases.append(bias), bias.shape[1] if len(bias) > 1 else 0,
                     _ACTIVATIONS[layer.activation], *layer.before, layer.leftwards,
                 )  # fmt: skip
-                entry[ADDED : ADDED + len(layer.added)] = [numbers[name] for name in layer.added]
+                entry[ADDED : ADDED + len(layer.added)] = [number_of[name] for name in layer.added]
             return Group(table, sum(layer.weight.size for layer in layers))
 
         self.rows, self.colours = group(network.rows), [group(layers) for layers in network.colours]
         self.weights, self.biases, self.jumps = weights.joined(), biases.joined(), jumps.joined()
         self.n, self.width = n, width
-        self.image = self._plane(sizes[IMAGE], numbers[IMAGE])
+        self.image = self._view(sizes[IMAGE], number_of[IMAGE])
         self.outcomes = []
         for *_, last in network.colours:
             channel, channels = last.target_channels
-            whole = self._plane(sizes[last.target], numbers[last.target])
+            whole = self._view(sizes[last.target], number_of[last.target])
             self.outcomes.append(whole[..., channel : channel + channels])
 
     def row(self, row: int) -> None:
@@ -137,13 +137,13 @@ class TableWalk:
 
     def jumps_of(self, layer: Layer, source: int, n: int) -> Array:
         """Return where the taps are from the first row of the ring, in floats, for each row of the ring that the pixel is in: (R, T)."""
-        _, channels, pitch, rows = self.planes[source]
+        _, channels, pitch, rows = self.plane_table[source]
         row, column = np.array(layer.offsets).T  # (T,) each
         return (np.arange(rows)[:, None] + row) % rows * pitch + column * n * channels
 
-    def _plane(self, plane: Plane, number: int) -> Array:
+    def _view(self, plane: Plane, number: int) -> Array:
         """Return a plane without its margins as a view, (R, W, N, C)."""
         shape = plane.rows, self.width + 2 * plane.margin, self.n, plane.channels
-        start = int(self.planes[number, START]) - plane.margin * self.n * plane.channels
+        start = int(self.plane_table[number, START]) - plane.margin * self.n * plane.channels
         whole = self.memory[start : start + math.prod(shape)].reshape(shape)
         return whole[:, plane.margin : plane.margin + self.width]
