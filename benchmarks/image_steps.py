@@ -4,7 +4,6 @@
     vae          `models.conv_vae` on 28 x 28: two convolutions, two transposed ones, 16 latents; Bernoulli pixels
     vae_mlp      `models.mlp_vae`, 784-200-200-50 and back with tanh (Burda et al. 2016); Bernoulli pixels
     dcgan        32 x 32 x 3: four transposed convolutions against four convolutions, with batch normalization; a step of D, one of G
-    pixelcnn     28 x 28: a 7x7 convolution with mask A, five 3x3 ones with mask B, 64 channels, and two 1x1; Bernoulli pixels
 
 A step is forward, backward and Adam, in float32 on one batch.
 """
@@ -12,20 +11,18 @@ A step is forward, backward and Adam, in float32 on one batch.
 from typing import Any
 
 import numpy as np
-from masked import masked_convolution
 from players import Player
 
 import minigen as mg
-from minigen import nn, ops
-from minigen.distributions import Bernoulli
+from minigen import nn
 from minigen.models import GAN, ConvClassifier, conv_vae, mlp_vae
 from minigen.random import Generator
 
-BATCH_SIZES = {"classifier": 128, "vae": 128, "vae_mlp": 100, "dcgan": 64, "pixelcnn": 32}
+BATCH_SIZES = {"classifier": 128, "vae": 128, "vae_mlp": 100, "dcgan": 64}
 LAYOUTS = ("NCHW", "channels_last")
 WIDTHS, FEATURES = (16, 32), 64  # of the classifier
 VAE_WIDTHS, VAE_LATENT, VAE_HIDDEN, VAE_MLP_LATENT = (32, 64), 16, (200, 200), 50
-GAN_LATENT, CHANNELS, BLOCKS = 100, 64, 5
+GAN_LATENT = 100
 GAN_BETAS = (0.5, 0.999)
 
 
@@ -60,15 +57,6 @@ def dcgan(rng: Generator) -> GAN:
     return GAN(generator, discriminator, latent=GAN_LATENT)
 
 
-def pixelcnn(rng: Generator) -> nn.Sequential:
-    """Van den Oord et al. 2016, without gates."""
-    layers: list[nn.Module] = [nn.MaskedConv2d(1, CHANNELS, kernel_size=7, kind="A", rng=rng), nn.ReLU()]
-    for _ in range(BLOCKS):
-        layers += [nn.MaskedConv2d(CHANNELS, CHANNELS, kernel_size=3, kind="B", rng=rng), nn.ReLU()]
-    layers += [nn.Conv2d(CHANNELS, CHANNELS, kernel_size=1, rng=rng), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(CHANNELS, 1, kernel_size=1, rng=rng))
-
-
 def minigen_players(name: str, device: str) -> list[Player]:
     """Return each network that is trained, and its loss on the batch."""
     rng = Generator(0, device=device)
@@ -82,14 +70,11 @@ def minigen_players(name: str, device: str) -> list[Player]:
         else:
             vae = mlp_vae(size=(28, 28, 1), hidden=VAE_HIDDEN, latent=VAE_MLP_LATENT, rng=rng).to(device)
         return [Player(vae, lambda: vae.loss(images, rng=rng)[0])]
-    if name == "dcgan":
-        gan = dcgan(rng).to(device)
-        return [
-            Player(gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0], GAN_BETAS),
-            Player(gan.generator, lambda: gan.generator_loss(len(images), rng=rng)[0], GAN_BETAS),
-        ]
-    net = pixelcnn(rng)
-    return [Player(net, lambda: -ops.sum(Bernoulli(logits=net(images)).log_prob(images)) / len(images))]
+    gan = dcgan(rng).to(device)
+    return [
+        Player(gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0], GAN_BETAS),
+        Player(gan.generator, lambda: gan.generator_loss(len(images), rng=rng)[0], GAN_BETAS),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ PyTorch
@@ -147,35 +132,27 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
 
         return [Player(net.ModuleList([encoder, decoder]), bound)]
 
-    if name == "dcgan":
-        generator = placed(
-            net.Unflatten(1, (GAN_LATENT, 1, 1)),
-            net.ConvTranspose2d(GAN_LATENT, 256, 4, bias=False), net.BatchNorm2d(256), net.ReLU(),
-            net.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.ReLU(),
-            net.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), net.BatchNorm2d(64), net.ReLU(),
-            net.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), net.Tanh(),
-        )  # fmt: skip
-        discriminator = placed(
-            net.Conv2d(3, 64, 4, 2, 1, bias=False), net.LeakyReLU(0.2),
-            net.Conv2d(64, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.LeakyReLU(0.2),
-            net.Conv2d(128, 256, 4, 2, 1, bias=False), net.BatchNorm2d(256), net.LeakyReLU(0.2),
-            net.Conv2d(256, 1, 4, bias=False), net.Flatten(),
-        )  # fmt: skip
-        softplus = functional.softplus
+    generator = placed(
+        net.Unflatten(1, (GAN_LATENT, 1, 1)),
+        net.ConvTranspose2d(GAN_LATENT, 256, 4, bias=False), net.BatchNorm2d(256), net.ReLU(),
+        net.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.ReLU(),
+        net.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), net.BatchNorm2d(64), net.ReLU(),
+        net.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), net.Tanh(),
+    )  # fmt: skip
+    discriminator = placed(
+        net.Conv2d(3, 64, 4, 2, 1, bias=False), net.LeakyReLU(0.2),
+        net.Conv2d(64, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.LeakyReLU(0.2),
+        net.Conv2d(128, 256, 4, 2, 1, bias=False), net.BatchNorm2d(256), net.LeakyReLU(0.2),
+        net.Conv2d(256, 1, 4, bias=False), net.Flatten(),
+    )  # fmt: skip
+    softplus = functional.softplus
 
-        def discriminator_loss() -> Any:
-            with torch.no_grad():
-                fake = generator(torch.randn(n, GAN_LATENT, device=device))
-            return softplus(-discriminator(images)).mean() + softplus(discriminator(fake)).mean()
+    def discriminator_loss() -> Any:
+        with torch.no_grad():
+            fake = generator(torch.randn(n, GAN_LATENT, device=device))
+        return softplus(-discriminator(images)).mean() + softplus(discriminator(fake)).mean()
 
-        def generator_loss() -> Any:
-            return softplus(-discriminator(generator(torch.randn(n, GAN_LATENT, device=device)))).mean()
+    def generator_loss() -> Any:
+        return softplus(-discriminator(generator(torch.randn(n, GAN_LATENT, device=device)))).mean()
 
-        return [Player(discriminator, discriminator_loss, GAN_BETAS), Player(generator, generator_loss, GAN_BETAS)]
-
-    layers = [masked_convolution(torch, 1, CHANNELS, kernel=(7, 7), kind="A"), net.ReLU()]
-    for _ in range(BLOCKS):
-        layers += [masked_convolution(torch, CHANNELS, CHANNELS, kernel=(3, 3), kind="B"), net.ReLU()]
-    pixels = placed(*layers, net.Conv2d(CHANNELS, CHANNELS, 1), net.ReLU(), net.Conv2d(CHANNELS, 1, 1))
-    likelihood = functional.binary_cross_entropy_with_logits
-    return [Player(pixels, lambda: likelihood(pixels(images), images, reduction="sum") / n)]
+    return [Player(discriminator, discriminator_loss, GAN_BETAS), Player(generator, generator_loss, GAN_BETAS)]

@@ -1,8 +1,6 @@
 """How long drawing takes: images of 28 x 28 bits, one pixel after the other, and texts of 128 characters, one after the other.
 
-    pixelcnn                     `models.PixelCNN`: a 7x7 convolution with mask A, five residual blocks of 64, 32, 32 and 64 channels, two
-                                 1x1 convolutions
-    gated_pixelcnn               that of `gated_step.py`: five layers of two stacks of 32 channels
+    pixelcnn, gated_pixelcnn     those of `pixelcnn_steps.py`: five residual blocks of 64 channels, or five layers of two stacks of 32
     row_lstm, diagonal_bilstm    those of `pixelrnn_step.py`: four layers of LSTMs of 32 features, 64 channels between
     made                         `models.MADE`: one hidden layer of 500 units
     lstm, transformer            those of `sequence_steps.py`: one LSTM or four blocks of 256 features
@@ -23,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gated_step
 import harness
 import numpy as np
+import pixelcnn_steps
 import pixelrnn_step
 import sampling_twins as twins
 import sequence_steps
@@ -33,7 +31,7 @@ import sequence_steps
 from minigen.engine import no_grad
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
-from minigen.models import MADE, BernoulliConditional, PixelCNN
+from minigen.models import MADE
 from minigen.models.autoregressive import Autoregressive, PlainStepper
 from minigen.random import Generator
 
@@ -50,7 +48,7 @@ class Sampled(NamedTuple):
 
 
 def trained(steps: Any, name: str, draws: str) -> Sampled:
-    """Return a model whose training step is timed, too, by a module that has it in both libraries, such as `gated_step`."""
+    """Return a model whose training step is timed, too, by a module that has it in both libraries, such as `pixelcnn_steps`."""
 
     def build() -> Autoregressive:
         (player,) = steps.minigen_players(name, "cpu")
@@ -63,17 +61,13 @@ def trained(steps: Any, name: str, draws: str) -> Sampled:
     return Sampled(draws, build, twin, steps.LAYOUTS)
 
 
-def pixelcnn() -> PixelCNN:
-    return PixelCNN(SIZE, BernoulliConditional(), features=64, blocks=5, rng=Generator(0))
-
-
 def made() -> MADE:
     return MADE(SIZE, hidden=(500,), rng=Generator(0))
 
 
 MODELS = {
-    "pixelcnn": Sampled("images", pixelcnn, twins.pixelcnn, twins.LAYOUTS),
-    "gated_pixelcnn": trained(gated_step, "gated_pixelcnn", "images"),
+    "pixelcnn": trained(pixelcnn_steps, "pixelcnn", "images"),
+    "gated_pixelcnn": trained(pixelcnn_steps, "gated_pixelcnn", "images"),
     "row_lstm": trained(pixelrnn_step, "row_lstm", "images"),
     "diagonal_bilstm": trained(pixelrnn_step, "diagonal_bilstm", "images"),
     "made": Sampled("images", made, twins.made, ("contiguous",)),

@@ -5,7 +5,7 @@ A step is all that training does between two of the generator's: draw the noise,
     gan_1d     examples/gan_1d.py with its default loss: one step of D, one of G
     wgan_gp    the same networks with a gradient penalty, which differentiates a gradient: five steps of D, one of G
 
-and the models of images of `image_steps.py`, the diffusion model of `unet_step.py`, the gated PixelCNN of `gated_step.py`, the PixelRNNs of
+and the models of images of `image_steps.py`, the diffusion model of `unet_step.py`, the PixelCNNs of `pixelcnn_steps.py`, the PixelRNNs of
 `pixelrnn_step.py` and the models of text of `sequence_steps.py`.
 
 PyTorch runs eagerly, with the fastest of its Adam implementations; the first two at the better of one thread and `--threads`, the others
@@ -22,10 +22,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import gated_step
 import harness
 import image_steps
 import numpy as np
+import pixelcnn_steps
 import pixelrnn_step
 import players
 import sequence_steps
@@ -43,7 +43,7 @@ STEPS = {"gan_1d": ("nonsaturating", 1), "wgan_gp": ("wasserstein-gp", 5)}  # th
 BETAS, PENALTY = (0.5, 0.999), 10.0
 MODELS = {
     name: module
-    for module in (image_steps, unet_step, gated_step, pixelrnn_step, sequence_steps)
+    for module in (image_steps, unet_step, pixelcnn_steps, pixelrnn_step, sequence_steps)
     for name in module.BATCH_SIZES
 }
 """The other models -> the module that has them."""

@@ -7,6 +7,7 @@ from argparse import Namespace
 
 import harness
 import numpy as np
+import pixelcnn_steps
 import pytest
 import sampling
 import sampling_twins as twins
@@ -69,7 +70,7 @@ def test_a_step_of_pytorch_draws_the_pixel_in_the_middle():
         np.testing.assert_array_equal(given[:, 0].numpy(), images[..., 0])
         return torch.where(torch.arange(16) == 8, 99.0, -99.0).reshape(1, 1, 4, 4).expand(3, 1, 4, 4)
 
-    for layout in twins.LAYOUTS:
+    for layout in pixelcnn_steps.LAYOUTS:
         assert twins.image_step(torch, network, images, layout)().tolist() == [1, 1, 1]
 
 

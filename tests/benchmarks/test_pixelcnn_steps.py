@@ -1,7 +1,7 @@
-"""The gated PixelCNN whose steps are timed: the same in minigen and in PyTorch."""
+"""The PixelCNNs whose steps are timed: the same in minigen and in PyTorch."""
 
-import gated_step
 import numpy as np
+import pixelcnn_steps
 import pytest
 
 from .weights import copy_weights
@@ -9,11 +9,13 @@ from .weights import copy_weights
 torch = pytest.importorskip("torch")
 
 
-def test_the_losses_and_their_gradients_agree(monkeypatch):
-    for setting, value in {"SIZE": 6, "LAYERS": 3, "FEATURES": 8, "BATCH_SIZES": {"gated_pixelcnn": 3}}.items():
-        monkeypatch.setattr(gated_step, setting, value)
-    (ours,) = gated_step.minigen_players("gated_pixelcnn", "cpu")
-    (theirs,) = gated_step.torch_players(torch, "gated_pixelcnn", "NCHW", "cpu")
+@pytest.mark.parametrize("name", pixelcnn_steps.BATCH_SIZES)
+def test_the_losses_and_their_gradients_agree(name, monkeypatch):
+    small = {"SIZE": 6, "DEPTH": 3, "FEATURES": {name: 8}, "BATCH_SIZES": {name: 3}}
+    for setting, value in small.items():
+        monkeypatch.setattr(pixelcnn_steps, setting, value)
+    (ours,) = pixelcnn_steps.minigen_players(name, "cpu")
+    (theirs,) = pixelcnn_steps.torch_players(torch, name, "NCHW", "cpu")
     copy_weights(torch, ours.net, theirs.net)
     loss, wanted = ours.loss(), theirs.loss()
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
