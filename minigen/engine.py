@@ -20,6 +20,7 @@ itself needs.
 import functools
 import inspect
 import itertools
+import math
 import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -1077,10 +1078,10 @@ def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
         >>> sum_to(np.ones((2, 3)), shape=(3,))
         array([2., 2., 2.])
     """
-    if (
-        x.ndim == 2 and shape == x.shape[1:]
-    ):  # the gradient of a bias: BLAS adds up rows four times as fast as a reduction
-        return array_module(x).ones(len(x), x.dtype) @ x
+    if x.ndim > 1 and shape == x.shape[-1:] and x.dtype.kind == "f":
+        # The gradient of a bias, of rows or of an image's pixels: BLAS adds up rows four times as fast as a reduction, or more.
+        rows = x.reshape(math.prod(x.shape[:-1]), *shape)
+        return array_module(x).ones(len(rows), x.dtype) @ rows
     extra = x.ndim - len(shape)
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and x.shape[extra + i] != 1))
     return x.sum(axis=axes).reshape(shape)
