@@ -39,12 +39,12 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
-    DrawingStopped,
     Run,
     add_run_options,
     at_least,
     drawing,
     fit_likelihood,
+    last_drawn,
     plain_errors,
     positive,
     recall,
@@ -240,13 +240,11 @@ def write_samples(lesson: Lesson, prompt: np.ndarray) -> None:
     """Draw texts at one temperature after the other, write and print them, unfinished where Ctrl-C ends the drawing."""
     arguments = lesson.arguments
     drawn: dict[float, Array] = {}
-    stopped = None
-    try:
-        for temperature in [arguments.temperature] if arguments.temperature else TEMPERATURES:
-            for done, texts in lesson.drawn(prompt, temperature):
-                drawn[temperature] = texts[:, :done]
-    except DrawingStopped as stop:
-        stopped = stop
+    for temperature in [arguments.temperature] if arguments.temperature else TEMPERATURES:
+        done, texts, stopped = last_drawn(lesson.drawn(prompt, temperature), np.zeros((0, 0)))
+        drawn[temperature] = texts[:, :done]
+        if stopped:
+            break
     among = f", among the {arguments.top_k} likeliest characters" if arguments.top_k else ""
     samples = "\n".join(
         f"----- temperature {temperature:g}{among}\n{lesson.text.decode(text)}\n"

@@ -43,12 +43,12 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
-    DrawingStopped,
     Run,
     add_run_options,
     at_least,
     drawing,
     fit_likelihood,
+    last_drawn,
     plain_errors,
     positive,
     recall,
@@ -264,14 +264,9 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
-    samples: Array = np.zeros((arguments.sample, *lesson.model.size), np.float32)
-    stopped = None
-    try:
-        for _, drawn in lesson.drawn(samples):
-            samples = drawn
-    except DrawingStopped as stop:
-        stopped = stop
-    samples = to_device(samples, "cpu")
+    blank = np.zeros((arguments.sample, *lesson.model.size), np.float32)
+    _, drawn, stopped = last_drawn(lesson.drawn(blank), blank)
+    samples = to_device(drawn, "cpu")
     write_arrays(arguments.out / "samples.npz", samples=samples.astype(np.uint8))
     figure = plots.image_grid(samples, title=f"{arguments.sample} samples of {arguments.model}")
     plots.save(figure, arguments.out / f"samples.{arguments.format}")

@@ -45,12 +45,12 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import (
     CHECKPOINT,
-    DrawingStopped,
     Run,
     add_run_options,
     at_least,
     drawing,
     fit_likelihood,
+    last_drawn,
     plain_errors,
     positive,
     recall,
@@ -265,13 +265,8 @@ def measure(lesson: Lesson) -> dict[str, Any]:
 def write_samples(lesson: Lesson, arguments: argparse.Namespace) -> None:
     """Draw images, of each class by turns, and write them as a picture and as numbers, unfinished where Ctrl-C ends the drawing."""
     labels = np.arange(arguments.sample) % len(lesson.training.classes)
-    samples: Array = np.zeros((arguments.sample, *lesson.model.size))
-    stopped = None
-    try:
-        for _, drawn in lesson.drawn(samples, labels):
-            samples = drawn
-    except DrawingStopped as stop:
-        stopped = stop
+    blank = np.zeros((arguments.sample, *lesson.model.size))
+    _, samples, stopped = last_drawn(lesson.drawn(blank, labels), blank)
     write_arrays(arguments.out / "samples.npz", samples=to_device(samples, "cpu").astype(np.uint8))
     title = f"{arguments.sample} samples of a {arguments.model} PixelCNN"
     plots.save(plots.image_grid(lesson.unit(samples), title=title), arguments.out / f"samples.{arguments.format}")

@@ -1,7 +1,7 @@
 """Training: the two loops, what they share, and the files that a run leaves."""
 
 from minigen.training.classifier import load_classifier, save_classifier
-from minigen.training.drawing import DrawingStopped, drawing
+from minigen.training.drawing import DrawingStopped, drawing, last_drawn
 from minigen.training.files import load_state, read_state, save_state, write_arrays, write_atomically
 from minigen.training.folder import table, versions, write_metrics
 from minigen.training.loops import fit_adversarial, fit_likelihood
@@ -20,7 +20,7 @@ from minigen.training.saturation import train_discriminator_alone
 
 __all__ = [
     "CHECKPOINT", "DrawingStopped", "History", "Run", "add_run_options", "at_least", "device", "drawing", "fit_adversarial",
-    "fit_likelihood", "load_classifier", "load_state", "plain_errors", "positive", "read_state", "recall", "run_program",
+    "fit_likelihood", "last_drawn", "load_classifier", "load_state", "plain_errors", "positive", "read_state", "recall", "run_program",
     "save_classifier", "save_state", "table", "train_discriminator_alone", "versions", "write_arrays", "write_atomically",
     "write_metrics",
 ]  # fmt: skip

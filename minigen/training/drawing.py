@@ -20,17 +20,7 @@ def drawing(
 ) -> Iterator[tuple[int, Array]]:  # fmt: skip
     """Draw the unknown sites of a copy of x, one after the other, as `Autoregressive.fill` does. Ctrl-C amid a step breaks it off.
 
-    A program can keep what is drawn by then, and end with the sentence afterwards:
-
-        stopped = None
-        try:
-            for _, samples in drawing(model, samples, rng=rng):
-                pass
-        except DrawingStopped as stop:
-            stopped = stop
-        write(samples)
-        if stopped:
-            raise stopped
+    `last_drawn` keeps what is drawn by then.
 
     Args:
         model: on the device of rng.
@@ -61,3 +51,32 @@ def drawing(
             yield done, drawn
     except KeyboardInterrupt:
         raise DrawingStopped(f"stopped after {done:,} of {sites:,} steps of drawing") from None
+
+
+def last_drawn(
+    steps: Iterator[tuple[int, Array]], blank: Array
+) -> tuple[int, Array, DrawingStopped | None]:  # fmt: skip
+    """Draw to the end, or until Ctrl-C: a program writes what it gets, and then raises what has stopped it.
+
+    Args:
+        steps: of `drawing`.
+        blank: what there is before the first of them.
+
+    Returns:
+        How many sites are done, the examples, and what broke the drawing off, or None.
+
+    Example:
+        >>> import numpy as np
+        >>> from minigen.models import BeliefNet
+        >>> blank = np.zeros((5, 2, 2, 1))
+        >>> done, images, stopped = last_drawn(drawing(BeliefNet((2, 2, 1)), blank, rng=Generator(0)), blank)
+        >>> done, images.shape, stopped
+        (4, (5, 2, 2, 1), None)
+    """
+    done, drawn = 0, blank
+    try:
+        for done, drawn in steps:  # noqa: B007 -- the last ones are wanted
+            pass
+    except DrawingStopped as stop:
+        return done, drawn, stop
+    return done, drawn, None

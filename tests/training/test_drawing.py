@@ -7,7 +7,7 @@ from devices import on_host
 from minigen.backend import device_of
 from minigen.models import BeliefNet, BernoulliConditional, PixelCNN, RecurrentLanguageModel
 from minigen.random import Generator
-from minigen.training import DrawingStopped, drawing
+from minigen.training import DrawingStopped, drawing, last_drawn
 
 
 @pytest.fixture
@@ -72,3 +72,15 @@ def test_ctrl_c_breaks_it_off_with_a_sentence_and_what_is_drawn_is_there(after, 
     assert len(given) == after
     for done, images in enumerate(given, start=1):
         np.testing.assert_array_equal(images, np.where(np.arange(6) < done, expected, 0))
+
+
+@pytest.mark.parametrize("after", [0, 4, 6])
+def test_the_last_that_was_drawn_is_kept_with_what_stopped_it(after, net, monkeypatch):
+    fill, blank = net.fill, np.zeros((50, 2, 3, 1), np.float32)
+    expected = net.sample(50, rng=Generator(1)).reshape(50, 6)
+    monkeypatch.setattr(net, "fill", lambda *arguments, **settings: interrupted(fill(*arguments, **settings), after))
+    done, images, stopped = last_drawn(drawing(net, blank, rng=Generator(1)), blank)
+    assert (done, type(stopped)) == (after, DrawingStopped if after < 6 else type(None))
+    # The step that was broken off may have drawn its site, but no later one.
+    np.testing.assert_array_equal(images.reshape(50, 6)[:, :after], expected[:, :after])
+    assert not images.reshape(50, 6)[:, after + 1 :].any()
