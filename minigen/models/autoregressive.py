@@ -277,9 +277,8 @@ class Autoregressive(nn.Module):
         x[...] = 0.0 if stays is None else module.where(stays.reshape(x.shape), x, 0.0)
         self._check(x)
         flat = x.reshape(n, self.sites)  # a view
-        u = rng.uniform(
-            (self.sites, n), dtype="float64"
-        )  # in float32 a u of 0 is no rarity, under which whatever may be is drawn
+        # In float32 a u of 0 is no rarity, under which whatever has a probability at all may be drawn.
+        u = rng.uniform((self.sites, n), dtype="float64")
         with no_grad():
             stepper = self.stepper(n, condition) if cached else PlainStepper(self, condition)
         for i, site in enumerate(self.order.tolist()):

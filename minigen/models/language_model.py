@@ -192,9 +192,8 @@ class LanguageModel(Autoregressive):
         steps = super(LanguageModel, sized).fill(x, known, rng=rng, condition=condition, cached=cached)
         for t in range(x.shape[1]):
             is_training = any(part.training for part in parts)
-            with (
-                nn.evaluating(sized) if is_training else nullcontext()
-            ):  # left before each yield: then the modes are the caller's
+            # Left before each yield: what the caller computes in between is in the caller's mode.
+            with nn.evaluating(sized) if is_training else nullcontext():
                 next(steps)
             yield t + 1
 

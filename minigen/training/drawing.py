@@ -53,9 +53,7 @@ def drawing(
         raise DrawingStopped(f"stopped after {done:,} of {sites:,} steps of drawing") from None
 
 
-def last_drawn(
-    steps: Iterator[tuple[int, Array]], blank: Array
-) -> tuple[int, Array, DrawingStopped | None]:  # fmt: skip
+def last_drawn(steps: Iterator[tuple[int, Array]], blank: Array) -> tuple[int, Array, DrawingStopped | None]:
     """Draw to the end, or until Ctrl-C: a program writes what it gets, and then raises what has stopped it.
 
     Args:
