@@ -8,7 +8,8 @@
     x.grad
 
 The operations stand at the top level under NumPy's names. The rooms of the house are submodules, loaded when first named: `mg.nn`,
-`mg.optim`, `mg.random`, `mg.distributions`, `mg.losses`, `mg.models`, `mg.data`, `mg.metrics`, `mg.training`, `mg.plots`, `mg.testing`.
+`mg.optim`, `mg.random`, `mg.distributions`, `mg.losses`, `mg.models`, `mg.data`, `mg.metrics`, `mg.training`, `mg.plots`, `mg.lessons`,
+`mg.testing`.
 """
 
 import importlib
@@ -21,8 +22,8 @@ from minigen.ops import *  # noqa: F403
 __version__ = "0.1.0"
 
 ROOMS = (
-    "backend", "data", "distributions", "engine", "kernels", "losses", "metrics", "models", "nn", "ops", "optim", "plots", "random",
-    "testing", "training",
+    "backend", "data", "distributions", "engine", "kernels", "lessons", "losses", "metrics", "models", "nn", "ops", "optim", "plots",
+    "random", "testing", "training",
 )  # fmt: skip
 
 __all__ = ["Node", "Primitive", "Tensor", "debug", "grad", "no_grad", "primitive", *ops.__all__]

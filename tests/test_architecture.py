@@ -12,7 +12,7 @@ import minigen
 PACKAGE = Path(minigen.__file__).parent
 ORDER = (
     "backend", "diagnosis", "kernels", "random", "engine", "ops", "nn", "optim", "distributions", "losses", "models", "data",
-    "metrics", "training", "plots", "testing", "__main__",
+    "metrics", "training", "plots", "lessons", "testing", "__main__",
 )  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
@@ -41,7 +41,7 @@ def test_a_room_imports_only_itself_and_rooms_above(path):
 
 
 def test_importing_the_package_imports_nothing_slow():
-    slow = ("numba", "cupy", "scipy", "matplotlib", "tqdm", "safetensors", "torch")
+    slow = ("numba", "cupy", "scipy", "matplotlib", "tqdm", "safetensors", "tyro", "torch")
     code = f"import sys, minigen; print([name for name in {slow} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "[]"

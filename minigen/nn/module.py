@@ -111,6 +111,10 @@ class Module:
         """Return the parameters, each once."""
         return list(self.named_parameters().values())
 
+    def count_parameters(self) -> int:
+        """Return how many numbers are learned: the sizes of all parameters together, each counted once."""
+        return sum(parameter.size for parameter in self.parameters())
+
     # -- modes and places
 
     def train(self, mode: bool = True) -> Self:

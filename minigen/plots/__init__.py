@@ -7,7 +7,7 @@ shown, kept or changed behind the caller's back.
 
 from minigen.plots.adversarial import gan_densities, saturation, training_curves
 from minigen.plots.amortization import inference_gaps
-from minigen.plots.animation import gan_animation, save_animation
+from minigen.plots.animation import Animation, gan_animation, save_animation
 from minigen.plots.autoencoder import error_curves, fitted_surfaces, pixel_distances
 from minigen.plots.bounds import bound_curves
 from minigen.plots.classifier import confusion_matrix, filters_and_maps, worst_mistakes
@@ -27,7 +27,7 @@ from minigen.plots.transfer import accuracy_bars, paired_bars, score_histograms
 from minigen.plots.transport import divergence_curves, planar_plans, transport_plans
 
 __all__ = [
-    "Codes", "accuracy_bars", "bound_curves", "confusion_matrix", "coverage_curves", "divergence_curves", "error_curves",
+    "Animation", "Codes", "accuracy_bars", "bound_curves", "confusion_matrix", "coverage_curves", "divergence_curves", "error_curves",
     "estimator_spread", "filters_and_maps", "fitted_surfaces", "game_trajectories", "gan_animation", "gan_densities",
     "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows", "inference_gaps", "language_curves", "latent_codes",
     "latent_manifold", "ordering_costs", "paired_bars", "pixel_distances", "planar_plans", "receptive_field", "sample_panels",

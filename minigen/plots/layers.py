@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 SWEEPS = 60
 """Passes over all columns: for the order, and again for the heights."""
@@ -154,6 +153,8 @@ def _levelled(columns: list[list[int]], links: list[Link], heights: list[float],
     Less the least distances, the heights need only not fall, and the best ones are the isotonic regression of the
     wishes.
     """
+    from scipy.optimize import isotonic_regression  # which takes 0.4 seconds to import
+
     ends: list[list[tuple[int, float, float]]] = [[] for _ in heights]  # a neighbour, how far below it to be, a weight
     for left, right, below in links:
         weight = (1.0, 2.0, 8.0)[(heights[left] == 0) + (heights[right] == 0)]

@@ -1,10 +1,8 @@
 """The two training loops, as they stand on a lecture's slide."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minigen.backend import device_of
 from minigen.models import GAN
 from minigen.nn import Module
 from minigen.optim import EMA, Optimizer
@@ -40,8 +38,7 @@ def fit_likelihood(
 
     Raises:
         AttributeError: the model has no attribute of that name.
-        FloatingPointError: the loss or a term of it is not finite. On a GPU, where each look at a number waits for all that is under way,
-            it is looked at only when figures are recorded.
+        FloatingPointError: the loss or a term of it is not finite; see `Run.log`.
     """
     schedules = dict(anneal or {})
     for name in schedules:
@@ -51,14 +48,11 @@ def fit_likelihood(
             setattr(model, name, schedule(step))
         optimizer.zero_grad()
         loss, terms = model.loss(next(batches), rng=rng)
-        if device_of(loss.data) == "cpu" and not math.isfinite(loss.item()):
-            run.check(step, {name: term.item() for name, term in terms.items()} | {"loss": loss.item()})
         loss.backward()
         optimizer.step()
         if average:
             average.update()
-        if run.is_due(step):
-            run.record(step, **{name: term.item() for name, term in terms.items()})
+        run.log(step, loss, terms)
 
 
 def fit_adversarial(
@@ -114,5 +108,5 @@ def fit_adversarial(
             average.update()
 
         if run.is_due(step):
-            terms = {name: term.item() for name, term in (discriminator_terms | generator_terms).items()}
-            run.record(step, **terms, generator_gradient=generator_optimizer.gradient_norm().item())
+            terms = discriminator_terms | generator_terms
+            run.record(step, **terms, generator_gradient=generator_optimizer.gradient_norm())

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from minigen.backend import array_module
+from minigen.backend import Array, array_module
+from minigen.engine import Tensor
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
 from minigen.training.files import HasState, load_state, read_state, save_state
@@ -51,6 +52,12 @@ class History:
     def column(self, name: str) -> list[Any]:
         """Return one entry of every row that has it."""
         return [row[name] for row in self.rows if name in row]
+
+    def evenly(self, n: int) -> list[dict[str, Any]]:
+        """Return n rows at even distances, from the first to the last; all where there are fewer."""
+        count = len(self.rows)
+        places = dict.fromkeys(round(i * (count - 1) / max(1, n - 1)) for i in range(n)) if count else ()
+        return [self.rows[place] for place in places]
 
     def state(self) -> dict[str, Any]:
         """Return the rows."""
@@ -152,12 +159,35 @@ class Run:
         """Return whether figures are to be recorded at this step."""
         return step % self.every == 0 or step == self.steps - 1
 
-    def record(self, step: int, **figures: float) -> None:
+    def log(self, step: int, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Record the terms of a loss where figures are due, and stop as soon as the loss is not finite.
+
+        On a GPU, where each look at a number waits for all that is under way, the loss is looked at only when figures are due.
+
+        Args:
+            step: the one under way.
+            loss: a scalar.
+            terms: scalars by name.
+
+        Raises:
+            FloatingPointError: the loss or a term of it is not finite.
+        """
+        if self.is_due(step):
+            self.record(step, **terms)
+        if loss.device == "cpu" and not math.isfinite(loss.item()):
+            self.check(step, {name: term.item() for name, term in terms.items()} | {"loss": loss.item()})
+
+    def record(self, step: int, **measured: float | Tensor | Array) -> None:
         """Add a row to the history, the monitor's figures included, and show it beside the bar.
+
+        Args:
+            step: the one under way.
+            **measured: numbers, or scalars on any device.
 
         Raises:
             FloatingPointError: a figure is not finite: the training has diverged.
         """
+        figures = {name: value.item() if hasattr(value, "item") else value for name, value in measured.items()}
         self.check(step, figures)
         if self.monitor:
             monitored = self.monitor()

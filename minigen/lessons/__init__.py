@@ -1,0 +1,38 @@
+"""The frame of the examples: command line, new, resumed, evaluated and sampled runs, figures, pictures, the closing table."""
+
+from minigen.lessons.command_line import read_command_line
+from minigen.lessons.frame import CHECKPOINT, ORDER, Lesson, Picture, Rows, Samples, TrainingLesson, teach
+from minigen.lessons.images import (
+    Binarization,
+    ImageLesson,
+    ImageOptions,
+    ImageSet,
+    ImageSettings,
+    load_extractor,
+)
+from minigen.lessons.latents import SHOWN, LatentLesson, LatentOptions, LatentSettings, Plane
+from minigen.lessons.line import LineLesson, LineSettings
+from minigen.lessons.settings import (
+    Count,
+    DrawingOptions,
+    Range,
+    Rate,
+    Real,
+    RunOptions,
+    SamplingOptions,
+    Settings,
+    Share,
+    TrainingSettings,
+    Weight,
+    Whole,
+    optional,
+)
+from minigen.lessons.snapshots import Snapshots
+
+__all__ = [
+    "CHECKPOINT", "ORDER", "SHOWN", "Binarization", "Count", "DrawingOptions", "ImageLesson", "ImageOptions", "ImageSet",
+    "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings",
+    "Lesson", "LineLesson", "LineSettings", "Picture", "Plane", "Range", "Rate", "Real", "Rows",
+    "RunOptions", "Samples", "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight", "Whole",
+    "load_extractor", "optional", "read_command_line", "teach",
+]  # fmt: skip

@@ -1,0 +1,302 @@
+"""The frame of every example: what happens between the command line and the closing table.
+
+    read the settings -> load, build -> new run, resumed, evaluated or sampled from? -> train -> measure -> draw -> table
+
+A lesson fills in the steps, each a plainly named method, and `teach` calls them in this order.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, Generic, TypeVar
+
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from minigen import plots
+from minigen.lessons.command_line import read_command_line
+from minigen.lessons.settings import RunOptions, SamplingOptions, Settings, TrainingSettings
+from minigen.random import Generator
+from minigen.training import DrawingStopped, Run, read_state, table, versions, write_arrays, write_metrics
+from minigen.training.files import HasState
+
+CHECKPOINT = "checkpoint.safetensors"  # the file of a run in its folder
+ORDER = 2**32  # is added to the seed of the noise for that of the batches' order
+
+S = TypeVar("S", bound=Settings)
+T = TypeVar("T", bound=TrainingSettings)
+Rows = Sequence[tuple[str, str]]
+Picture = Figure | plots.Animation
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What `--sample N` writes.
+
+    Attributes:
+        arrays: by name, for samples.npz.
+        picture: of some of them.
+        stopped: what broke the drawing off, if anything did; the arrays hold what was drawn by then.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    picture: Figure
+    stopped: DrawingStopped | None = None
+
+
+class Lesson(Generic[S]):
+    """One example: what is measured, drawn and told.
+
+    Args:
+        settings: from the command line.
+
+    Attributes:
+        settings: the same.
+        out: the folder for results.
+    """
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+        self.out = settings.run.out
+
+    def measure(self) -> dict[str, Any]:
+        """Return the figures for metrics.json, to which `teach` adds the settings and the versions."""
+        raise NotImplementedError
+
+    def pictures(self, figures: Mapping[str, Any]) -> Iterator[tuple[str, Picture]]:
+        """Yield names with figures or animations, which are written as soon as they come.
+
+        Args:
+            figures: what `measure` returned, with the settings.
+        """
+        yield from ()
+
+    def tables(self, figures: Mapping[str, Any]) -> Iterator[tuple[str, Rows]]:
+        """Yield titles with the rows that stand under them, the last thing that is printed."""
+        raise NotImplementedError
+
+    def keep(self) -> None:
+        """Write what else a run leaves in its folder, such as its weights. Called when metrics.json is written."""
+
+
+class TrainingLesson(Lesson[T]):
+    """A lesson that trains models in one or several runs.
+
+    `__init__` loads the data, builds the models and what trains them, and lists the runs; nothing may be written before all are listed.
+
+    Attributes:
+        device: where to compute.
+        rng: of weights and noise, on the device.
+        order: of the batches.
+        runs: all that are trained, in order; samples are drawn from what the first trains.
+        evaluation_seed: of what is drawn in measuring and drawing.
+    """
+
+    evaluation_seed = 20140610
+
+    def __init__(self, settings: T) -> None:
+        super().__init__(settings)
+        self.device = settings.run.device
+        self.rng = Generator(settings.seed, device=self.device)
+        self.order = Generator(settings.seed + ORDER)
+        self.runs: list[Run] = []
+
+    def new_run(
+        self,
+        label: str,
+        *,
+        rows: int,
+        steps: int | None = None,
+        monitor: Callable[[], Mapping[str, float]] | None = None,
+        file: str = CHECKPOINT,
+        configuration: Mapping[str, Any] | None = None,
+        parts: Mapping[str, HasState],
+    ) -> Run:
+        """List a run whose checkpoint keeps these parts and both generators, and which records about so many rows of figures.
+
+        Args:
+            label: stands before the progress bar.
+            rows: of the history, at most; two more where the steps do not divide evenly.
+            steps: None for those of the settings.
+            monitor: as for `Run`.
+            file: the checkpoint in the run's folder.
+            configuration: what a resumed run must have in common with this one; None for `self.configuration()`.
+            parts: what is trained and what trains it, by name.
+        """
+        steps = steps or self.settings.steps
+        generators: dict[str, Any] = {"noise": self.rng, "order": self.order}
+        run = Run(
+            steps=steps,
+            every=max(1, steps // rows),
+            label=label,
+            monitor=monitor,
+            checkpoint=self.out / file,
+            parts={**generators, **parts},
+            configuration=self.configuration() if configuration is None else configuration,
+        )
+        self.runs.append(run)
+        return run
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what a resumed run must have in common with this one: the settings, or more."""
+        return self.settings.configuration()
+
+    def train(self) -> None:
+        """Train until the last step of every run; those that are finished take none."""
+        raise NotImplementedError
+
+    def judge(self) -> Generator:
+        """Return what draws in measuring and drawing: the same numbers each time, however training ended."""
+        return Generator(self.evaluation_seed, device=self.device)
+
+    def samples(self, n: int) -> Samples:
+        """Draw n samples from the model of the first run."""
+        raise NotImplementedError
+
+    def write_samples(self, n: int) -> None:
+        """Write n samples as numbers and as a picture."""
+        drawn = self.samples(n)
+        name = f"samples.{self.settings.run.format}"
+        write_arrays(self.out / "samples.npz", **drawn.arrays)
+        plots.save(drawn.picture, self.out / name)
+        print(f"written to {self.out}/: samples.npz, {name}")
+        if drawn.stopped:
+            raise drawn.stopped
+
+    @classmethod
+    def settings_of(cls, folder: Path, settings: T) -> T:
+        """Return the settings of the run in a folder, whatever the command line says, and how to run from the latter.
+
+        Raises:
+            ValueError: the checkpoint is of a lesson with other settings.
+        """
+        path = folder / CHECKPOINT
+        found = read_state(path)
+        saved = found.get("run.configuration", {}) | {"steps": found.get("run.steps")}
+        missing = [name for name in (*settings.configuration(), "steps") if name not in saved]
+        if missing or saved["steps"] is None:
+            raise ValueError(f"{path} is of another program: it says nothing of {', '.join(missing) or 'steps'}")
+        names = (*settings.configuration(), "steps")
+        known: Any = {name: tuple(v) if isinstance(v := saved[name], list) else v for name in names}
+        return replace(settings, **known)
+
+
+def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str | None) -> None:
+    """Run a lesson from this program's command line to the closing table; whatever goes wrong ends it with a sentence.
+
+    Args:
+        lesson: the class.
+        defaults: its settings class, or a function as for `read_command_line`.
+        description: for `--help`: the program's docstring.
+
+    Raises:
+        SystemExit: with a message, if the run is refused, broken off, or diverges.
+    """
+    settings = read_command_line(defaults, name=Path(sys.argv[0]).stem, description=description)
+    try:
+        if isinstance(settings.run, RunOptions):
+            _train_and_show(lesson, settings)
+        else:
+            with _plain_errors():
+                _check_folder(settings.run.out)
+                chosen = lesson(settings)
+            _show(chosen)
+    except DrawingStopped as stop:
+        sys.exit(f"\n{stop}; what was trained is kept")
+    except KeyboardInterrupt as interruption:
+        if interruption.args:  # a training, which says how far it came
+            sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+        sys.exit("\nstopped")
+    except FloatingPointError as error:
+        sys.exit(f"\nerror: {error}")
+
+
+def _train_and_show(kind: Any, settings: Any) -> None:
+    """Train or not, as the settings want it, and show what came out."""
+    options = settings.run
+    wanted = options.sample if isinstance(options, SamplingOptions) else None
+    is_trained = bool(options.evaluate or wanted)
+    with _plain_errors():
+        if is_trained:
+            folder = options.evaluate or options.out
+            if not folder.is_dir() or not any(folder.glob("*.safetensors")):
+                hint = "evaluate RUN" if options.evaluate else "out RUN"
+                raise FileNotFoundError(f"there is no run in {folder}: name the folder of one with --{hint}")
+            settings = replace(settings, run=replace(options, out=folder))
+            settings = kind.settings_of(folder, settings)
+        _check_folder(settings.run.out)
+        lesson = kind(settings)
+        _begin(lesson.runs[:1] if wanted else lesson.runs, options, is_trained)
+    if wanted:
+        lesson.write_samples(wanted)
+        return
+    if not is_trained:
+        lesson.train()
+    _show(lesson)
+
+
+def _begin(runs: Sequence[Run], options: RunOptions, is_trained: bool) -> None:
+    """Decide what becomes of checkpoints that are there already."""
+    is_there = [run.checkpoint is not None and run.checkpoint.is_file() for run in runs]
+    for run, there in zip(runs, is_there, strict=True):
+        # Of several runs that were broken off, those that had not begun begin now.
+        resume = is_trained or (options.resume and (there or not any(is_there)))
+        run.begin(resume=resume, overwrite=options.overwrite)
+        if options.evaluate and run.step < run.steps:
+            raise ValueError(
+                f"{run.checkpoint} is of a run that stopped after {run.step:,} of {run.steps:,} steps: its own command with --resume "
+                "finishes it"
+            )
+
+
+def _show(lesson: Any) -> None:
+    """Measure, write the figures, draw, and print the table."""
+    settings, runs = lesson.settings, getattr(lesson, "runs", [])
+    figures = settings.configuration() | lesson.measure()
+    if runs:
+        figures |= {"steps": settings.steps, "device": settings.run.device}
+        figures |= {"seconds": round(sum(run.seconds for run in runs), 1)}
+    figures |= {"versions": versions()}
+    write_metrics(lesson.out / "metrics.json", figures)
+    lesson.keep()
+    if not settings.run.no_plots:
+        for name, picture in lesson.pictures(figures):
+            if isinstance(picture, plots.Animation):
+                plots.save_animation(picture, lesson.out / f"{name}.gif")
+            else:
+                plots.save(picture, lesson.out / f"{name}.{settings.run.format}")
+    for title, rows in lesson.tables(figures):
+        if runs:
+            rows = [*rows, ("seconds of training", f"{figures['seconds']:.1f}")]
+        print(table(rows, title), end="\n\n")
+    print(f"written to {lesson.out}/: " + ", ".join(sorted(path.name for path in lesson.out.iterdir())))
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written into before anything is computed for it; leave no trace if it is not there yet.
+
+    Raises:
+        OSError: the operating system's reason.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise NotADirectoryError(f"--out {folder}: {there} is a file, not a folder")
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OSError(f"--out {folder}: nothing can be written to {there}: {error.strerror}") from error
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """End the program with the message of a ValueError or OSError inside the block, which only takes over what the user gave."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

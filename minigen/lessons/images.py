@@ -1,0 +1,108 @@
+"""Lessons about images: which ones, as what a model sees them, and a classifier by which samples are judged."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from numpy.typing import NDArray
+
+import minigen.ops as ops
+from minigen import metrics
+from minigen.backend import to_device
+from minigen.data import Images, load_images
+from minigen.engine import Tensor
+from minigen.lessons.frame import TrainingLesson
+from minigen.lessons.settings import Count, Rate, SamplingOptions, TrainingSettings, optional
+from minigen.models import ConvClassifier
+from minigen.nn import Module
+from minigen.optim import Adam, cosine
+from minigen.random import Generator
+from minigen.training import load_classifier
+
+ImageSet = Literal["digits", "mnist", "fashion"]
+Binarization = Literal["static", "dynamic", "threshold"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions(SamplingOptions):
+    """Where images are, beside how a model is run."""
+
+    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # of MNIST's or Fashion-MNIST's four files
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings(TrainingSettings):
+    """Which images are learned, and how long."""
+
+    data: ImageSet = "digits"  # what to learn
+    batch_size: Count = 64  # images in a step
+    learning_rate: Rate = 1e-3  # Adam's at first; it falls to 0 along half a cosine
+    run: ImageOptions = ImageOptions()
+
+
+I = TypeVar("I", bound=ImageSettings)  # noqa: E741
+
+
+class ImageLesson(TrainingLesson[I]):
+    """A lesson whose model learns from images.
+
+    Attributes:
+        training: the images to learn from.
+        test: those to measure and to draw.
+        size: (H, W, C).
+    """
+
+    def __init__(self, settings: I) -> None:
+        super().__init__(settings)
+        self.training, self.test = self.load()
+        _, height, width, channels = self.training.images.shape
+        self.size = (height, width, channels)
+
+    def load(self) -> tuple[Images, Images]:
+        """Return the images to learn from and the test images."""
+        return load_images(self.settings.data, folder=self.settings.run.data_dir)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches are as many images as there are."""
+        return len(self.training.images) // self.settings.batch_size
+
+    def adam(self, model: Module, *, steps: int | None = None, weight_decay: float = 0.0) -> Adam:
+        """Return Adam over a model that has been moved to the device; its learning rate falls to 0 along half a cosine."""
+        rate = cosine(self.settings.learning_rate, steps=steps or self.settings.steps)
+        return Adam(model, learning_rate=rate, weight_decay=weight_decay)
+
+    def on_device(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """Yield batches, arrays or tuples of arrays, as tensors on the device."""
+        for batch in batches:
+            if isinstance(batch, tuple):
+                yield tuple(ops.tensor(part, device=self.device) for part in batch)
+            else:
+                yield ops.tensor(batch, device=self.device)
+
+    def frechet(
+        self, extractor: ConvClassifier, name: str, *, real: NDArray[Any], generated: NDArray[Any]
+    ) -> dict[str, Any]:
+        """Return the Fréchet distance of generated images to real ones, and of real ones to each other, (N, H, W, C) each."""
+        x, y = extractor.features(real), extractor.features(generated)
+        return metrics.frechet_score(x, y, extractor=name, rng=Generator(self.evaluation_seed))._asdict()
+
+    @staticmethod
+    def to_cpu(values: Any) -> NDArray[Any]:
+        """Return a tensor or an array of the device as a NumPy array."""
+        return to_device(values.data if isinstance(values, Tensor) else values, "cpu")
+
+
+def load_extractor(path: Path, size: tuple[int, int, int]) -> ConvClassifier:
+    """Return the classifier whose features a Fréchet distance compares.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else, or a classifier of images of another size.
+    """
+    extractor = load_classifier(path)
+    sizes: Any = extractor.configuration
+    if (seen := (*sizes["size"], sizes["channels"])) != size:
+        raise ValueError(f"--extractor {path} is about images {seen}, the model about {size}")
+    return extractor

@@ -1,0 +1,193 @@
+"""Settings of a lesson: one frozen dataclass, which is its command line, its `--help` and the configuration of its run.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(lessons.Settings):
+        latent: Count = 8  # dimension of z
+
+gives the program an option `--latent` with that default and that help. The type says which values make sense: `Count`, `Rate` and the like
+are `int` and `float` with a range, which is checked whenever settings are made, by a program or from a command line.
+
+What a run *is* stands in the settings themselves, and a run that is resumed must have the same. How it is *run* (where, with which
+pictures, whether to resume) stands in their field `run`, which a checkpoint does not keep.
+"""
+
+import dataclasses
+import math
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from tyro.conf import arg, create_mutex_group
+from tyro.constructors import PrimitiveConstructorSpec
+
+from minigen.backend import module_of
+
+
+class Range(NamedTuple):
+    """The numbers from `least` to `most` that make sense, without the ends if `is_open`.
+
+    Example:
+        >>> 0.0 in Range(0, is_open=True), 3 in Range(1), float("inf") in Range(1)
+        (False, True, False)
+        >>> str(Range(0, 1)), str(Range(1)), str(Range(0, is_open=True))
+        ('from 0 to 1', 'at least 1', 'above 0')
+    """
+
+    least: float
+    most: float = math.inf
+    is_open: bool = False
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            return False
+        if self.is_open:
+            return self.least < number < self.most
+        return self.least <= number <= self.most
+
+    def __str__(self) -> str:
+        if self.least == -math.inf:
+            return "finite"
+        if self.most == math.inf:
+            return f"{'above' if self.is_open else 'at least'} {self.least:g}"
+        return f"{'between' if self.is_open else 'from'} {self.least:g} {'and' if self.is_open else 'to'} {self.most:g}"
+
+
+Count = Annotated[int, Range(1)]
+Whole = Annotated[int, Range(0)]
+Rate = Annotated[float, Range(0, is_open=True)]
+Weight = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+Real = Annotated[float, Range(-math.inf)]
+
+
+def _ranges(hint: Any) -> Iterator[Range]:
+    """Yield the ranges in a type: Annotated[int, Range(1)], or a tuple of such."""
+    if get_origin(hint) is Annotated:
+        yield from (mark for mark in hint.__metadata__ if isinstance(mark, Range))
+    elif get_origin(hint) in (tuple, Union, types.UnionType):
+        for part in get_args(hint):
+            yield from _ranges(part)
+
+
+def option(name: str) -> str:
+    """Return the command line's name of a setting.
+
+    Example:
+        >>> option("batch_size")
+        '--batch-size'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A dataclass whose numbers are compared with the ranges of their types as soon as it is made.
+
+    Raises:
+        ValueError: a number is out of its range; the message names the option.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Sizes(Checked):
+        ...     hidden: tuple[Count, ...] = (8,)
+        >>> Sizes((8, 0))
+        Traceback (most recent call last):
+        ValueError: --hidden: 0 must be at least 1
+    """
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self), include_extras=True)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            for accepted in _ranges(hints[field.name]):
+                for number in value if isinstance(value, tuple) else (value,):
+                    if number is not None and number not in accepted:
+                        raise ValueError(f"{option(field.name)}: {number} must be {accepted}")
+
+
+def optional(kind: type, metavar: str) -> tuple[Any, ...]:
+    """Mark a setting that is None where its option is not given: `Annotated[Path | None, *optional(Path, "FILE")]`.
+
+    Args:
+        kind: makes the value of the option's word.
+        metavar: stands for the value in the help.
+
+    Example:
+        >>> spec, _ = optional(Path, "FILE")
+        >>> spec.metavar, spec.is_instance(None)
+        ('FILE', True)
+    """
+    spec = PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: kind(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=lambda value: ["" if value is None else str(value)],
+    )
+    return spec, arg(help_behavior_hint="")
+
+
+_at_most_one = create_mutex_group(required=False, title="what to do with the run in --out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingOptions(Checked):
+    """Where results go, and how they are drawn."""
+
+    out: Path = Path("runs")  # folder for all that is written
+    format: Literal["png", "svg", "pdf"] = "png"  # of the pictures
+    no_plots: bool = False  # draw nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(DrawingOptions):
+    """Where a model is trained, and what becomes of a run that is there already."""
+
+    device: str = "cpu"  # cpu or gpu: where to compute
+    resume: Annotated[bool, _at_most_one] = False
+    """go on where it stopped, to the result that an unbroken run has, bit by bit; with more --steps than before, further"""
+    overwrite: Annotated[bool, _at_most_one] = False
+    """replace it"""
+    evaluate: Annotated[Path | None, _at_most_one, *optional(Path, "RUN")] = None
+    """train nothing: measure and draw the finished run in the folder RUN again"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            module_of(self.device)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"--device {self.device}: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions(RunOptions):
+    """The same for a model that draws samples."""
+
+    sample: Annotated[int | None, Range(1), _at_most_one, *optional(int, "N")] = None
+    """train nothing: draw N samples from the run in --out"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Checked):
+    """What every lesson has. One that has options of its own for how it is run gives the field `run` a subclass of these."""
+
+    seed: Whole = 0  # of weights, noise and data; the same seed gives the same result
+    run: DrawingOptions = DrawingOptions()
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what makes a run what it is, by name: all settings but `run`."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "run"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Settings):
+    """What every lesson has that trains a model."""
+
+    steps: Count = 1000  # steps of the optimizer
+    run: RunOptions = RunOptions()
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what makes a run what it is: all settings but `run`, and but `steps`, which may grow when it is resumed."""
+        return {name: value for name, value in super().configuration().items() if name != "steps"}
