@@ -1,115 +1,129 @@
-"""Fit a Gaussian by gradient descent on its likelihood, and compare with the closed form.
+"""Fit a Gaussian by gradient descent on its likelihood, and compare it with the closed form.
 
-The data are the 272 eruptions of the Old Faithful geyser: how long each lasted, and how long one waited for the next
-(Azzalini & Bowman 1990). The best mean and covariance are known exactly, so this is a test of the training loop, which is the one
-that trains every likelihood model.
+    loss      -1/N sum_n log N(x_n; m, S)
+    minimum   m = mean of the x_n,  S = their covariance,  loss = 1 + log 2 pi + 1/2 log det S      (two dimensions)
+
+The data are the 272 eruptions of the Old Faithful geyser: how long each lasted, and how long one waited for the next (Azzalini & Bowman
+1990). Since the best mean and covariance are known exactly, this tests the loop that trains every likelihood model.
 
     python examples/gaussian_mle.py
-    python examples/gaussian_mle.py --batch-size 32       # stochastic gradients: near the optimum, not at it
-
-It writes fit.png, metrics.json and the weights into the folder `--out`.
+    python examples/gaussian_mle.py --batch-size 32 --out runs/gaussian-32      # stochastic gradients end near the minimum, not at it
 """
 
-import argparse
-import time
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import minigen as mg
-from minigen import plots
+from minigen import lessons, plots
 from minigen.data import Batches, load_geyser
+from minigen.lessons import Count, Rate
 from minigen.models import Gaussian
 from minigen.optim import Adam, cosine
-from minigen.random import Generator
-from minigen.training import Run, at_least, device, fit_likelihood, save_state, table, versions, write_metrics
+from minigen.training import fit_likelihood, save_state
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    started = time.perf_counter()
-    geyser = load_geyser()
-    data = np.stack([geyser.duration, geyser.waiting / 10], axis=1).astype(
-        np.float32
-    )  # (272, 2): minutes, tens of minutes
-    batch_size = min(arguments.batch_size, len(data))
+@dataclass(frozen=True, kw_only=True)
+class Settings(lessons.TrainingSettings):
+    steps: Count = 2000  # steps of Adam
+    batch_size: Count = 272  # eruptions in a step; 272 are all of them
+    learning_rate: Rate = 0.1  # Adam's at first; it falls to 0 along half a cosine
+    run: lessons.SamplingOptions = lessons.SamplingOptions()
 
-    model = Gaussian(2)
-    model.to(arguments.device)
-    whole = mg.tensor(data, device=arguments.device)
-    rng = Generator(arguments.seed)
-    batches = (mg.tensor(x, device=arguments.device) for x in Batches(data, batch_size=batch_size, rng=rng))
-    optimizer = Adam(model, learning_rate=cosine(0.1, steps=arguments.steps))
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size > 272:
+            raise ValueError(f"--batch-size: {self.batch_size} is more than the 272 eruptions")
 
-    def monitor() -> dict[str, float]:
+
+class Lesson(lessons.TrainingLesson[Settings]):
+    def __init__(self, s: Settings) -> None:
+        super().__init__(s)
+        geyser = load_geyser()
+        self.data = np.stack([geyser.duration, geyser.waiting / 10], axis=1).astype(np.float32)  # (272, 2)
+        self.model = Gaussian(2).to(self.device)
+        self.optimizer = Adam(self.model, learning_rate=cosine(s.learning_rate, steps=s.steps))
+        self.batches = Batches(self.data, batch_size=s.batch_size, rng=self.order)
+        parts = {"model": self.model, "optimizer": self.optimizer, "batches": self.batches}
+        self.run = self.new_run("Gaussian", rows=200, monitor=self.monitor, parts=parts)
+
+    def train(self) -> None:
+        batches = (mg.tensor(x, device=self.device) for x in self.batches)
+        fit_likelihood(self.model, batches, self.optimizer, self.run, rng=self.rng)
+
+    def monitor(self) -> dict[str, float]:
+        """Return the loss over all eruptions."""
         with mg.no_grad():
-            return {"all_data": model.loss(whole)[0].item()}
+            return {"all_data": self.model.loss(mg.tensor(self.data, device=self.device))[0].item()}
 
-    run = Run(steps=arguments.steps, every=max(1, arguments.steps // 200), label="Gaussian", monitor=monitor)
-    fit_likelihood(model, batches, optimizer, run, rng=rng)
+    def fitted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean, (2,), and the covariance, (2, 2), that were learned."""
+        return self.model.mean.detach().to("cpu").numpy(), self.model.covariance().to("cpu").numpy()
 
-    mean, covariance = model.mean.detach().to("cpu").numpy(), model.covariance().to("cpu").numpy()
-    exact_mean, exact_covariance = data.mean(axis=0), np.cov(data.T, bias=True)
-    history = run.history.column("all_data")
-    minimum = 1 + np.log(2 * np.pi) + 0.5 * np.log(np.linalg.det(exact_covariance))
-    figures = {
-        "negative_log_likelihood": history[-1],
-        "negative_log_likelihood_minimum": float(minimum),
-        "mean": mean.tolist(),
-        "mean_exact": exact_mean.tolist(),
-        "covariance": covariance.tolist(),
-        "covariance_exact": exact_covariance.tolist(),
-        "largest_difference": float(max(abs(mean - exact_mean).max(), abs(covariance - exact_covariance).max())),
-        "steps": arguments.steps,
-        "batch_size": batch_size,
-        "seed": arguments.seed,
-        "device": arguments.device,
-        "seconds": round(time.perf_counter() - started, 1),
-        "versions": versions(),
-    }
-    figure = plots.gaussian_fit(
-        data,
-        mean=mean,
-        covariance=covariance,
-        exact_mean=exact_mean,
-        exact_covariance=exact_covariance,
-        steps=run.history.column("step"),
-        history=history,
-        labels=("duration (min)", "waiting time (10 min)"),
-        title="Old Faithful: a Gaussian by maximum likelihood",
-    )
-    plots.save(figure, arguments.out / "fit.png")
-    write_metrics(arguments.out / "metrics.json", figures)
-    save_state(arguments.out / "weights.safetensors", model=model)
+    def exact(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return those in closed form."""
+        return self.data.mean(axis=0), np.cov(self.data.T, bias=True)
 
-    rows = [
-        ("negative log-likelihood (nats)", f"{history[-1]:.6f}"),
-        ("  its minimum, in closed form", f"{minimum:.6f}"),
-        ("mean", " ".join(f"{m:.4f}" for m in mean)),
-        ("  closed form", " ".join(f"{m:.4f}" for m in exact_mean)),
-        ("covariance (11, 12, 22)", " ".join(f"{c:.4f}" for c in covariance[np.triu_indices(2)])),
-        ("  closed form", " ".join(f"{c:.4f}" for c in exact_covariance[np.triu_indices(2)])),
-        ("largest difference", f"{figures['largest_difference']:.2e}"),
-        ("seconds", f"{figures['seconds']:.1f}"),
-    ]
-    print(table(rows, f"Gaussian by maximum likelihood, {arguments.steps} steps, batches of {batch_size}"))
-    print(f"written to {arguments.out}/: " + ", ".join(sorted(path.name for path in arguments.out.iterdir())))
+    def measure(self) -> dict[str, Any]:
+        (mean, covariance), (exact_mean, exact_covariance) = self.fitted(), self.exact()
+        return {
+            "negative_log_likelihood": self.run.history.column("all_data")[-1],
+            "negative_log_likelihood_minimum": float(
+                1 + np.log(2 * np.pi) + 0.5 * np.log(np.linalg.det(exact_covariance))
+            ),
+            "mean": mean.tolist(),
+            "mean_exact": exact_mean.tolist(),
+            "covariance": covariance.tolist(),
+            "covariance_exact": exact_covariance.tolist(),
+            "largest_difference": float(max(abs(mean - exact_mean).max(), abs(covariance - exact_covariance).max())),
+        }
 
+    def keep(self) -> None:
+        save_state(self.out / "weights.safetensors", model=self.model)
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options = parser.add_argument_group("settings (default)")
-    options.add_argument("--steps", type=at_least(1), default=2000, help="steps of Adam (2000)")
-    options.add_argument(
-        "--batch-size", type=at_least(1), default=272, help="eruptions per step; 272 is all of them (272)"
-    )
-    options.add_argument("--seed", type=at_least(0), default=0, help="of the order of the batches (0)")
-    options.add_argument("--device", type=device, default="cpu", help="cpu or gpu: where to compute (cpu)")
-    options.add_argument(
-        "--out", type=Path, default=Path("runs/gaussian_mle"), help="folder for results (runs/gaussian_mle)"
-    )
-    return parser.parse_args()
+    def samples(self, n: int) -> lessons.Samples:
+        drawn = self.model.sample(n, rng=self.judge()).to("cpu").numpy()
+        return lessons.Samples({"eruptions": drawn}, self.picture(drawn, f"{n:,} samples of the fitted Gaussian"))
+
+    def pictures(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Picture]]:
+        yield "fit", self.picture(self.data, "Old Faithful: a Gaussian by maximum likelihood")
+
+    def picture(self, points: np.ndarray, title: str) -> lessons.Picture:
+        """Draw points with both ellipses, and the course of the loss."""
+        (mean, covariance), (exact_mean, exact_covariance) = self.fitted(), self.exact()
+        return plots.gaussian_fit(
+            points,
+            mean=mean,
+            covariance=covariance,
+            exact_mean=exact_mean,
+            exact_covariance=exact_covariance,
+            steps=self.run.history.column("step"),
+            history=self.run.history.column("all_data"),
+            labels=("duration (min)", "waiting time (10 min)"),
+            title=title,
+        )
+
+    def tables(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Rows]]:
+        def numbers(name: str) -> str:
+            values = np.array(figures[name])
+            return " ".join(f"{v:.4f}" for v in (values if values.ndim == 1 else values[np.triu_indices(2)]))
+
+        s = self.settings
+        yield (
+            f"Gaussian by maximum likelihood, {s.steps} steps, batches of {s.batch_size}",
+            [
+                ("negative log-likelihood (nats)", f"{figures['negative_log_likelihood']:.6f}"),
+                ("  its minimum, in closed form", f"{figures['negative_log_likelihood_minimum']:.6f}"),
+                ("mean", numbers("mean")),
+                ("  closed form", numbers("mean_exact")),
+                ("covariance (11, 12, 22)", numbers("covariance")),
+                ("  closed form", numbers("covariance_exact")),
+                ("largest difference", f"{figures['largest_difference']:.2e}"),
+            ],
+        )
 
 
 if __name__ == "__main__":
-    main()
+    lessons.teach(Lesson, Settings, __doc__)

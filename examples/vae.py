@@ -48,8 +48,8 @@ class Settings(lessons.LatentSettings):
     beta: Rate = 1.0  # weight of the KL term
     free_bits: Weight = 0.0  # nats of KL that cost nothing, for each latent
     warm_up: Whole = 0  # steps in which beta rises from 0
-    steps: Count = 6000
-    learning_rate: Rate = 3e-3
+    steps: Count = 6000  # steps of Adam
+    learning_rate: Rate = 3e-3  # Adam's at first; it falls to 0 along half a cosine
     run: Options = Options()
 
     def __post_init__(self) -> None:
@@ -97,9 +97,10 @@ class Lesson(lessons.LatentLesson[Settings]):
             x = next(images)  # (batch_size, H, W, C)
             self.optimizer.zero_grad()
             loss, terms = self.model.loss(x, rng=self.rng)
+            self.run.stop_if_diverged(step, loss, terms)
             loss.backward()
             self.optimizer.step()
-            self.run.log(step, loss, terms)
+            self.run.log(step, terms)
         if self.beside:
             self.beside.train()
 

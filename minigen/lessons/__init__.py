@@ -14,6 +14,7 @@ from minigen.lessons.latents import SHOWN, LatentLesson, LatentOptions, LatentSe
 from minigen.lessons.line import LineLesson, LineSettings
 from minigen.lessons.settings import (
     Count,
+    Device,
     DrawingOptions,
     Range,
     Rate,
@@ -30,7 +31,7 @@ from minigen.lessons.settings import (
 from minigen.lessons.snapshots import Snapshots
 
 __all__ = [
-    "CHECKPOINT", "ORDER", "SHOWN", "Binarization", "Count", "DrawingOptions", "ImageLesson", "ImageOptions", "ImageSet",
+    "CHECKPOINT", "ORDER", "SHOWN", "Binarization", "Count", "Device", "DrawingOptions", "ImageLesson", "ImageOptions", "ImageSet",
     "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings",
     "Lesson", "LineLesson", "LineSettings", "Picture", "Plane", "Range", "Rate", "Real", "Rows",
     "RunOptions", "Samples", "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight", "Whole",

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ NUMBERS = {
     int: ("a whole number", re.compile(r"[+-]?[0-9]+")),
     float: ("a number", re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")),
 }
+CONFIG = (OmitArgPrefixes, FlagCreatePairsOff)
 _registry = ConstructorRegistry()
 
 
@@ -70,14 +71,23 @@ def read_command_line(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal may not know a letter of the help
-    config = (OmitArgPrefixes, FlagCreatePairsOff)
-    try:
-        default, _ = tyro.cli(
-            defaults, args=words, return_unknown_args=True, add_help=False, config=config, registry=_registry
-        )
-    except ValueError:
-        default = defaults()  # the second reading will meet the same mistake, and print it
+    default = _defaults(defaults, words)
     if description and {"-h", "--help"} & set(words):
         print(description)  # as it stands; tyro would break its lines anew
     default = replace(default, run=replace(default.run, out=Path("runs") / name))
-    return tyro.cli(type(default), default=default, args=words, description="", config=config, registry=_registry)
+    return tyro.cli(type(default), default=default, args=words, description="", config=CONFIG, registry=_registry)
+
+
+def _defaults(defaults: Callable[..., S], words: list[str]) -> S:
+    """Return the settings that hold where the command line says nothing else."""
+    if isinstance(defaults, type):
+        return defaults()
+    try:
+        found, _ = tyro.cli(
+            defaults, args=words, return_unknown_args=True, add_help=False, config=CONFIG, registry=_registry
+        )
+    except ValueError:
+        return defaults()  # the second reading will meet the same mistake, and print it
+    # A flag that is set in a default could not be set again.
+    flags: Any = {field.name: False for field in fields(found) if isinstance(getattr(found, field.name), bool)}
+    return replace(found, **flags)

@@ -268,10 +268,11 @@ def _show(lesson: Any) -> None:
                 plots.save_animation(picture, lesson.out / f"{name}.gif")
             else:
                 plots.save(picture, lesson.out / f"{name}.{settings.run.format}")
-    for title, rows in lesson.tables(figures):
-        if runs:
-            rows = [*rows, ("seconds of training", f"{figures['seconds']:.1f}")]
-        print(table(rows, title), end="\n\n")
+    *others, (title, rows) = lesson.tables(figures)
+    if runs:
+        rows = [*rows, ("seconds of training", f"{figures['seconds']:.1f}")]
+    for heading, content in [*others, (title, rows)]:
+        print(table(content, heading), end="\n\n")
     print(f"written to {lesson.out}/: " + ", ".join(sorted(path.name for path in lesson.out.iterdir())))
 
 

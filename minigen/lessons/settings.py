@@ -60,6 +60,7 @@ Rate = Annotated[float, Range(0, is_open=True)]
 Weight = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Real = Annotated[float, Range(-math.inf)]
+Device = Annotated[str, "a device that is there"]
 
 
 def _ranges(hint: Any) -> Iterator[Range]:
@@ -101,6 +102,11 @@ class Checked:
         hints = get_type_hints(type(self), include_extras=True)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if hints[field.name] == Device:
+                try:
+                    module_of(value)
+                except (ValueError, RuntimeError) as error:
+                    raise ValueError(f"{option(field.name)} {value}: {error}") from None
             for accepted in _ranges(hints[field.name]):
                 for number in value if isinstance(value, tuple) else (value,):
                     if number is not None and number not in accepted:
@@ -145,20 +151,13 @@ class DrawingOptions(Checked):
 class RunOptions(DrawingOptions):
     """Where a model is trained, and what becomes of a run that is there already."""
 
-    device: str = "cpu"  # cpu or gpu: where to compute
+    device: Device = "cpu"  # cpu or gpu: where to compute
     resume: Annotated[bool, _at_most_one] = False
     """go on where it stopped, to the result that an unbroken run has, bit by bit; with more --steps than before, further"""
     overwrite: Annotated[bool, _at_most_one] = False
     """replace it"""
     evaluate: Annotated[Path | None, _at_most_one, *optional(Path, "RUN")] = None
     """train nothing: measure and draw the finished run in the folder RUN again"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        try:
-            module_of(self.device)
-        except (ValueError, RuntimeError) as error:
-            raise ValueError(f"--device {self.device}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

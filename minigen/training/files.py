@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from minigen.backend import to_device
 from minigen.nn import check_state
 
-FORMAT = "minigen-1"
+FORMAT = 2
+"""Of the files of `save_state`. Another number is refused, so it rises whenever files of the former kind can no longer be read."""
+ENTRY = "minigen"  # of the metadata: {"format": FORMAT, "values": {...}} as JSON
 ASIDE = ".aside"  # ends the names of files that are still being written
 
 
@@ -124,7 +126,7 @@ def save_state(path: str | Path, **parts: HasState) -> None:
         else:
             values[name] = value
     # One entry only: the order of several is not fixed, and one state should give one file.
-    metadata = {FORMAT: json.dumps(values)}
+    metadata = {ENTRY: json.dumps({"format": FORMAT, "values": values})}
     write_atomically(path, save(tensors, metadata))
 
 
@@ -133,7 +135,7 @@ def read_state(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, or of another origin.
+        ValueError: the file is truncated, of another origin, or in another format.
 
     Example:
         >>> import minigen as mg
@@ -153,16 +155,23 @@ def read_state(path: str | Path) -> dict[str, Any]:
             found: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
-            f"read_state: {path} ({path.stat().st_size:,} bytes) is no whole safetensors file, perhaps truncated: {error}"
+            f"read_state: {path} ({path.stat().st_size:,} bytes) is not a whole safetensors file; it may be truncated: {error}"
         ) from error
-    if FORMAT not in metadata:
+    if ENTRY not in metadata and "minigen-1" not in metadata:
         raise ValueError(
-            f"read_state: {path} was not written by minigen: its metadata {sorted(metadata)} has no {FORMAT!r}"
+            f"read_state: {path} was not written by minigen: its metadata {sorted(metadata)} has no {ENTRY!r}"
         )
     try:
-        return found | json.loads(metadata[FORMAT])
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"read_state: {path} is damaged: its values are no JSON object ({error})") from error
+        content = json.loads(metadata.get(ENTRY, '{"format": 1}'))
+        found_format = content["format"]
+        if found_format == FORMAT:
+            return found | content["values"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"read_state: {path} is damaged: its values are not a JSON object ({error})") from error
+    raise ValueError(
+        f"read_state: {path} is in format {found_format}, but this minigen reads format {FORMAT}: train anew, or read it with the minigen "
+        "that wrote it"
+    )
 
 
 def load_state(path: str | Path, **parts: HasState) -> None:

@@ -38,7 +38,7 @@ def fit_likelihood(
 
     Raises:
         AttributeError: the model has no attribute of that name.
-        FloatingPointError: the loss or a term of it is not finite; see `Run.log`.
+        FloatingPointError: the loss or a term of it is not finite; see `Run.stop_if_diverged`.
     """
     schedules = dict(anneal or {})
     for name in schedules:
@@ -48,11 +48,12 @@ def fit_likelihood(
             setattr(model, name, schedule(step))
         optimizer.zero_grad()
         loss, terms = model.loss(next(batches), rng=rng)
+        run.stop_if_diverged(step, loss, terms)
         loss.backward()
         optimizer.step()
         if average:
             average.update()
-        run.log(step, loss, terms)
+        run.log(step, terms)
 
 
 def fit_adversarial(

@@ -159,23 +159,26 @@ class Run:
         """Return whether figures are to be recorded at this step."""
         return step % self.every == 0 or step == self.steps - 1
 
-    def log(self, step: int, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
-        """Record the terms of a loss where figures are due, and stop as soon as the loss is not finite.
+    def stop_if_diverged(self, step: int, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Raise an error if a loss is not finite, before its gradient spoils the weights.
 
-        On a GPU, where each look at a number waits for all that is under way, the loss is looked at only when figures are due.
+        On a GPU nothing is looked at, since each look at a number waits for all that is under way; there `log` finds out.
 
         Args:
             step: the one under way.
             loss: a scalar.
-            terms: scalars by name.
+            terms: scalars by name, which the message names.
 
         Raises:
-            FloatingPointError: the loss or a term of it is not finite.
+            FloatingPointError: the loss is not finite.
         """
-        if self.is_due(step):
-            self.record(step, **terms)
         if loss.device == "cpu" and not math.isfinite(loss.item()):
             self.check(step, {name: term.item() for name, term in terms.items()} | {"loss": loss.item()})
+
+    def log(self, step: int, terms: Mapping[str, float | Tensor | Array]) -> None:
+        """Record figures where they are due; see `record`."""
+        if self.is_due(step):
+            self.record(step, **terms)
 
     def record(self, step: int, **measured: float | Tensor | Array) -> None:
         """Add a row to the history, the monitor's figures included, and show it beside the bar.
@@ -269,7 +272,7 @@ class Run:
     def _found(self) -> dict[str, Any]:
         found = read_state(self.checkpoint or "")
         if not {"run.step", "run.steps", "run.configuration"} <= found.keys():
-            raise ValueError(f"{self.checkpoint} is no checkpoint of a run, but another file of minigen's")
+            raise ValueError(f"{self.checkpoint} is a file of minigen's, but not the checkpoint of a run")
         return found
 
     def _differences(self, found: Mapping[str, Any]) -> list[str]:

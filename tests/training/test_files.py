@@ -17,7 +17,7 @@ from minigen.data import Batches
 from minigen.nn import Buffer, Parameter
 from minigen.optim import EMA, Adam
 from minigen.random import Generator
-from minigen.training import History, load_state, save_state, write_atomically
+from minigen.training import History, load_state, read_state, save_state, write_atomically
 from minigen.training.files import ASIDE
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -138,12 +138,24 @@ def test_the_file_is_safetensors_with_flat_names(tmp_path):
     save_state(path, **parts.by_name())
     with safe_open(path, framework="numpy") as file:
         names = set(file.keys())
-        (values,) = [json.loads(text) for text in file.metadata().values() if "rng.key" in text]
+        content = json.loads(file.metadata()["minigen"])
         np.testing.assert_array_equal(file.get_tensor("model.layers.0.weight"), parts.model[0].weight.data)
     assert {"model.odd", "optimizer.layers.2.bias.first_moment", "average.layers.0.weight.average"} < names
+    assert content["format"] == 2
+    values = content["values"]
     assert values["rng.key"] == 1
     assert values["optimizer.steps"] == 0
     assert values["history.rows"] == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"), [({"minigen-1": "{}"}, "1"), ({"minigen": json.dumps({"format": 3, "values": {}})}, "3")]
+)
+def test_a_file_in_another_format_is_refused(metadata, found, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(save({"w": np.ones(2)}, metadata))
+    with pytest.raises(ValueError, match=f"is in format {found}, but this minigen reads format 2: train anew"):
+        read_state(path)
 
 
 def test_saving_replaces_the_file_whole(tmp_path):
@@ -203,14 +215,14 @@ def checkpoint(tmp_path):
 def test_a_truncated_file(checkpoint, kept):
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
-    message = assert_refused(checkpoint, "is no whole safetensors file, perhaps truncated", Parts(2))
+    message = assert_refused(checkpoint, "is not a whole safetensors file; it may be truncated", Parts(2))
     assert f"{checkpoint} ({checkpoint.stat().st_size:,} bytes)" in message
 
 
 @pytest.mark.parametrize("content", [b"garbage", b"PK\x03\x04" + bytes(100), bytes(1000), b'{"json": true}' * 20])
 def test_garbage(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
-    assert_refused(tmp_path / "file", "no whole safetensors file", Parts(2))
+    assert_refused(tmp_path / "file", "not a whole safetensors file", Parts(2))
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])

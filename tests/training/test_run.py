@@ -338,7 +338,7 @@ def test_another_configuration_is_not_resumed_and_every_difference_told(path):
 def test_another_file_is_no_checkpoint(path):
     save_state(path, rng=Generator(0))
     for resume in (True, False):
-        with pytest.raises(ValueError, match=f"{path} is no checkpoint of a run, but another file of minigen's"):
+        with pytest.raises(ValueError, match=f"{path} is a file of minigen's, but not the checkpoint of a run"):
             noisy_run(path).begin(resume=resume)
 
 
