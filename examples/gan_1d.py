@@ -16,6 +16,7 @@ On a line everything can be seen and measured: both densities, D beside D*, the 
     python examples/gan_1d.py --data my.csv --column height --out runs/height   # numbers of your own
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -58,6 +59,7 @@ class Settings(lessons.LineSettings):
 class Lesson(lessons.LineLesson[Settings]):
     def __init__(self, s: Settings) -> None:
         super().__init__(s)
+        self.title = f"{self.density.name}, {s.loss} loss"
         loss = replace(adversarial(s.loss), weight_bound=s.weight_bound or None, penalty=s.penalty)
         self.gan = mlp_gan(features=1, latent=s.latent, width=s.width, loss=loss, rng=self.rng)
 
@@ -107,7 +109,7 @@ class Lesson(lessons.LineLesson[Settings]):
 
     def generated(self, n: int) -> np.ndarray:
         """Return n numbers, made of the same noise each time, (n,)."""
-        return self.generate(self.judge().normal((n, self.settings.latent)))
+        return self.generate(self.judge().normal((n, self.gan.latent)))
 
     def discriminator_at(self, x: np.ndarray) -> np.ndarray:
         """Return D at points of the data axis, (M,): a probability, or the score of a critic."""
@@ -121,9 +123,8 @@ class Lesson(lessons.LineLesson[Settings]):
         return {"W1": metrics.wasserstein1_to_quantile(generated, self.density.quantile)}
 
     def measure(self) -> dict:
-        discriminator = self.discriminator_at if self.gan.adversarial_loss.is_probability else None
-        found = metrics.compare_with_density(self.generated(EVALUATED), self.density, discriminator=discriminator)
-        return found | self.source()
+        d = self.discriminator_at if self.gan.adversarial_loss.is_probability else None
+        return metrics.compare_with_density(self.generated(EVALUATED), self.density, discriminator=d) | self.source()
 
     def keep(self) -> None:
         with self.average.applied():
@@ -135,41 +136,36 @@ class Lesson(lessons.LineLesson[Settings]):
 
     def pictures(self, figures: dict) -> Iterator[tuple[str, lessons.Picture]]:
         s, history, loss = self.settings, self.run.history, self.gan.adversarial_loss
-        title = f"{self.density.name}, {s.loss} loss"
         yield "densities", self.densities(self.generated(EVALUATED), f"{s.steps:,} steps")
-        yield (
-            "training",
-            plots.training_curves(
-                history.column("step"),
-                losses={"D": history.column("discriminator"), "G": history.column("generator")},
-                equilibrium=dict(zip("DG", loss.equilibrium, strict=True)),
-                wasserstein=history.column("W1"),
-                wasserstein_floor=metrics.wasserstein1_floor(self.density, MONITORED, rng=self.judge()),
-                gradient_norm=history.column("generator_gradient"),
-                title=title,
-            ),
+        figure = plots.training_curves(
+            history.column("step"),
+            losses={"D": history.column("discriminator"), "G": history.column("generator")},
+            equilibrium=dict(zip("DG", loss.equilibrium, strict=True)),
+            wasserstein=history.column("W1"),
+            wasserstein_floor=metrics.wasserstein1_floor(self.density, MONITORED, rng=self.judge("cpu")),
+            gradient_norm=history.column("generator_gradient"),
+            title=self.title,
         )
+        yield "training", figure
         rows, x = self.frames.evenly(FRAMES), self.axis(FRAME_POINTS)
-        yield (
-            "training",
-            plots.gan_animation(
-                x,
-                p_data=self.density.pdf(x),
-                steps=[row["step"] for row in rows],
-                p_generator=[row["p_generator"] for row in rows],
-                discriminator=[row["discriminator"] for row in rows],
-                is_probability=loss.is_probability,
-                title=title,
-            ),
+        animation = plots.gan_animation(
+            x,
+            p_data=self.density.pdf(x),
+            steps=[row["step"] for row in rows],
+            p_generator=[row["p_generator"] for row in rows],
+            discriminator=[row["discriminator"] for row in rows],
+            is_probability=loss.is_probability,
+            title=self.title,
         )
+        yield "training", animation
         if s.run.show_saturation:
             yield "saturation", self.saturation()
 
     def densities(self, generated: np.ndarray, what: str) -> lessons.Picture:
         """Draw both densities, D beside D*, and the map from z to G(z)."""
-        s, is_probability, x = self.settings, self.gan.adversarial_loss.is_probability, self.axis(1001)
+        x, is_probability = self.axis(1001), self.gan.adversarial_loss.is_probability
         p_data, p_generator = self.density.pdf(x), self.estimate(generated, x)
-        z = np.zeros((301, s.latent), np.float32)
+        z = np.zeros((301, self.gan.latent), np.float32)
         z[:, 0] = np.linspace(-3, 3, len(z))
         return plots.gan_densities(
             x,
@@ -180,16 +176,16 @@ class Lesson(lessons.LineLesson[Settings]):
             optimal=metrics.optimal_discriminator(p_data, p_generator) if is_probability else None,
             latent=z[:, 0],
             generated=self.generate(mg.tensor(z, device=self.device)),
-            latent_dimension=s.latent,
-            title=f"{self.density.name}, {s.loss} loss, {what}",
+            latent_dimension=self.gan.latent,
+            title=f"{self.title}, {what}",
         )
 
     def saturation(self) -> lessons.Picture:
         """Draw what reaches G from an ever stronger D, both as they were before the training."""
-        untrained, s = Lesson(self.settings), self.settings
-        optimizer = Adam(untrained.gan.discriminator, learning_rate=s.discriminator_rate, beta1=s.beta1)
-        run, batches = Run(steps=400, every=5, label="saturation"), untrained.batches(self.judge())
-        train_discriminator_alone(untrained.gan, batches, optimizer, run, rng=self.judge())
+        s, gan = self.settings, copy.deepcopy(Lesson(self.settings).gan)
+        optimizer = Adam(gan.discriminator, learning_rate=s.discriminator_rate, beta1=s.beta1)
+        run = Run(steps=400, every=5, label="saturation")
+        train_discriminator_alone(gan, self.batches(self.judge("cpu")), optimizer, run, rng=self.judge())
         return plots.saturation(
             run.history.column("step"),
             norms={"minimax": run.history.column("minimax"), "non-saturating": run.history.column("nonsaturating")},
@@ -200,7 +196,7 @@ class Lesson(lessons.LineLesson[Settings]):
     def tables(self, figures: dict) -> Iterator[tuple[str, lessons.Rows]]:
         s, gap = self.settings, figures["discriminator_gap"]
         rows = [*self.rows(figures), ("mean |D - D*|", "D is not a probability" if gap is None else f"{gap:.4f}")]
-        yield f"GAN on {self.density.name}, {s.loss} loss, {s.steps} steps, seed {s.seed}", rows
+        yield f"GAN on {self.title}, {s.steps} steps, seed {s.seed}", rows
 
 
 def defaults(loss: Literal[*ADVERSARIAL] = "nonsaturating") -> Settings:

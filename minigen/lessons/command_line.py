@@ -1,6 +1,5 @@
 """The command line of a lesson, which its settings describe."""
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -11,35 +10,24 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from minigen.lessons.settings import Settings
+from minigen.lessons.settings import Settings, read_number
 
 S = TypeVar("S", bound=Settings)
 
-NUMBERS = {
-    int: ("a whole number", re.compile(r"[+-]?[0-9]+")),
-    float: ("a number", re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")),
-}
 CONFIG = (OmitArgPrefixes, FlagCreatePairsOff)
 _registry = ConstructorRegistry()
 
 
 @_registry.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Read numbers as they are written on paper: int and float take 1_000, nan and digits of other scripts, too."""
+    """Read numbers by `read_number`."""
     kind = info.type
-    if kind not in NUMBERS:
+    if kind not in (int, float):
         return None
-    what, pattern = NUMBERS[kind]
-
-    def read(words: list[str]) -> int | float:
-        if not pattern.fullmatch(words[0]):
-            raise ValueError(f"{words[0]!r} is not {what}")
-        return kind(words[0])
-
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=kind.__name__.upper(),
-        instance_from_str=read,
+        instance_from_str=lambda words: read_number(kind, words[0]),
         is_instance=lambda value: isinstance(value, kind),
         str_from_instance=lambda value: [f"{value:g}" if isinstance(value, float) else str(value)],
     )

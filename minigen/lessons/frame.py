@@ -148,9 +148,13 @@ class TrainingLesson(Lesson[T]):
         """Train until the last step of every run; those that are finished take none."""
         raise NotImplementedError
 
-    def judge(self) -> Generator:
-        """Return what draws in measuring and drawing: the same numbers each time, however training ended."""
-        return Generator(self.evaluation_seed, device=self.device)
+    def judge(self, device: str | None = None) -> Generator:
+        """Return what draws in measuring and drawing: the same numbers each time, however training ended.
+
+        Args:
+            device: where the numbers are wanted; None for where the model is.
+        """
+        return Generator(self.evaluation_seed, device=device or self.device)
 
     def samples(self, n: int) -> Samples:
         """Draw n samples from the model of the first run."""

@@ -26,7 +26,7 @@ Binarization = Literal["static", "dynamic", "threshold"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions(SamplingOptions):
-    """Where images are, beside how a model is run."""
+    """Where images are, where to compute and where results go."""
 
     data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # of MNIST's or Fashion-MNIST's four files
 

@@ -36,7 +36,7 @@ Vectors = NDArray[Any]  # (N, d)
 
 @dataclass(frozen=True, kw_only=True)
 class LatentOptions(ImageOptions):
-    """How a model of codes is measured, beside how it is run."""
+    """Where images are, where to compute and where results go."""
 
     extractor: Annotated[Path | None, *optional(Path, "FILE")] = None
     """the network that examples/digits_conv.py left, for the Fréchet distance of samples to test images"""

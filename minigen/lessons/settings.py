@@ -13,6 +13,7 @@ pictures, whether to resume) stands in their field `run`, which a checkpoint doe
 
 import dataclasses
 import math
+import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,11 +114,34 @@ class Checked:
                         raise ValueError(f"{option(field.name)}: {number} must be {accepted}")
 
 
+def read_number(kind: type[int] | type[float], text: str) -> int | float:
+    """Return the number that a word stands for. The plain int and float take 1_000, nan and digits of other scripts, too.
+
+    Raises:
+        ValueError: the word is not a number of this kind, as it is written on paper.
+
+    Example:
+        >>> read_number(int, "12"), read_number(float, "1e-3")
+        (12, 0.001)
+        >>> read_number(int, "1_000")
+        Traceback (most recent call last):
+        ValueError: '1_000' is not a whole number
+    """
+    what, pattern = (
+        ("a whole number", r"[+-]?[0-9]+")
+        if kind is int
+        else ("a number", r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+    )
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"{text!r} is not {what}")
+    return kind(text)
+
+
 def optional(kind: type, metavar: str) -> tuple[Any, ...]:
     """Mark a setting that is None where its option is not given: `Annotated[Path | None, *optional(Path, "FILE")]`.
 
     Args:
-        kind: makes the value of the option's word.
+        kind: int, float, or a type that makes the value of the option's word.
         metavar: stands for the value in the help.
 
     Example:
@@ -128,7 +152,7 @@ def optional(kind: type, metavar: str) -> tuple[Any, ...]:
     spec = PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
-        instance_from_str=lambda words: kind(words[0]),
+        instance_from_str=lambda words: read_number(kind, words[0]) if kind in (int, float) else kind(words[0]),
         is_instance=lambda value: value is None or isinstance(value, kind),
         str_from_instance=lambda value: ["" if value is None else str(value)],
     )
@@ -140,7 +164,7 @@ _at_most_one = create_mutex_group(required=False, title="what to do with the run
 
 @dataclass(frozen=True, kw_only=True)
 class DrawingOptions(Checked):
-    """Where results go, and how they are drawn."""
+    """Where results go and how they are drawn."""
 
     out: Path = Path("runs")  # folder for all that is written
     format: Literal["png", "svg", "pdf"] = "png"  # of the pictures
@@ -149,7 +173,7 @@ class DrawingOptions(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(DrawingOptions):
-    """Where a model is trained, and what becomes of a run that is there already."""
+    """Where to compute and where results go."""
 
     device: Device = "cpu"  # cpu or gpu: where to compute
     resume: Annotated[bool, _at_most_one] = False
@@ -162,7 +186,7 @@ class RunOptions(DrawingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(RunOptions):
-    """The same for a model that draws samples."""
+    """Where to compute and where results go."""
 
     sample: Annotated[int | None, Range(1), _at_most_one, *optional(int, "N")] = None
     """train nothing: draw N samples from the run in --out"""

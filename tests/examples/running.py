@@ -1,5 +1,7 @@
 """Running an example, alone or in this process, and reading what it leaves."""
 
+import functools
+import importlib.util
 import json
 import re
 import runpy
@@ -36,9 +38,13 @@ SMALLEST = {
 """The settings in which each example is quickest."""
 
 
+@functools.cache
 def loaded(name):
     """Return the names that an example defines, without running it."""
-    return runpy.run_path(str(FOLDER / f"{name}.py"), run_name=name)
+    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where tyro looks for the comments
+    spec.loader.exec_module(module)
+    return vars(module)
 
 
 def run_alone(name, out, *options):

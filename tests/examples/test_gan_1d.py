@@ -2,7 +2,6 @@
 
 import math
 import re
-import runpy
 import signal
 import statistics
 import subprocess
@@ -11,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from minigen import lessons
 from minigen.data import TARGETS, target
 from minigen.losses import ADVERSARIAL, adversarial
 from minigen.metrics import wasserstein1_to_quantile
@@ -18,7 +18,18 @@ from minigen.models import GAN, mlp_gan
 from minigen.random import Generator
 from minigen.training import load_state, read_state
 
-from .running import FOLDER, run_alone, run_here, without_time
+from .running import (
+    FOLDER,
+    ended,
+    entries,
+    files_in,
+    interrupted,
+    loaded,
+    refusal,
+    run_alone,
+    run_here,
+    without_time,
+)
 
 SHORT = ["--steps", "3", "--no-plots"]
 FILES = {"metrics.json", "weights.safetensors", "checkpoint.safetensors"}
@@ -29,17 +40,11 @@ def run(monkeypatch, out, *options):
     return run_here(monkeypatch, "gan_1d", out, *SHORT, *options)
 
 
-def files_in(out):
-    return {path.name for path in out.iterdir()}
-
-
 def refused(monkeypatch, out, *options):
     """Run it where it is to end with a sentence; return that."""
-    monkeypatch.setattr(sys, "argv", ["gan_1d.py", *SHORT, *options, "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(FOLDER / "gan_1d.py"), run_name="__main__")
-    assert isinstance(ended.value.code, str)
-    return ended.value.code
+    words = ended(monkeypatch, "gan_1d", *SHORT, *options, "--out", out)
+    assert isinstance(words, str)
+    return words
 
 
 # ------------------------------------------------------------------------------------------------- targets, losses, options
@@ -62,6 +67,38 @@ def assert_figures(figures, loss="nonsaturating"):
         assert figures["discriminator_gap"] is None
 
 
+def test_a_short_run_is_measured_and_the_result_is_the_averaged_generator(tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path)
+    assert_figures(figures)
+    assert len(figures["mode_mass"]) == 2
+    assert files_in(tmp_path) == FILES
+    checkpoint, weights = (read_state(tmp_path / f"{name}.safetensors") for name in ("checkpoint", "weights"))
+    for name in (name for name in weights if name.startswith("model.generator.")):
+        average = checkpoint[f"average.{name.removeprefix('model.generator.')}.average"]
+        np.testing.assert_array_equal(weights[name], average)
+        assert not np.array_equal(average, checkpoint[name])
+
+    gan = mlp_gan(features=1, latent=4, width=64, rng=Generator(0))
+    load_state(tmp_path / "weights.safetensors", model=gan)
+    density = target("mixture")
+    noise = Generator(loaded("gan_1d")["Lesson"].evaluation_seed).normal((loaded("gan_1d")["MONITORED"], 4))
+    drawn = gan.generator(noise).data * density.standard_deviation / 2 + density.mean
+    # The last figures were recorded in the last step, after its update of the average.
+    last = checkpoint["run.rows"][-1]
+    assert last["step"] == 2
+    assert last["W1"] == pytest.approx(wasserstein1_to_quantile(drawn, density.quantile), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_each_loss_has_settings_of_its_own(loss):
+    found = lessons.read_command_line(loaded("gan_1d")["defaults"], ["--loss", loss])
+    is_critic = loss.startswith("wasserstein")
+    assert (found.loss, found.critic_steps, found.steps) == (loss, *((5, 2000) if is_critic else (1, 8000)))
+    assert (found.weight_bound > 0) == (loss == "wasserstein")
+    assert (found.penalty > 0) == (loss == "wasserstein-gp")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "loss"), list(zip(TARGETS, ADVERSARIAL, strict=True)))
 def test_every_target_and_every_loss(name, loss, tmp_path, monkeypatch):
     figures = run(monkeypatch, tmp_path, "--target", name, "--loss", loss, "--seed", "3", "--latent", "1")
@@ -74,6 +111,7 @@ def test_every_target_and_every_loss(name, loss, tmp_path, monkeypatch):
     assert (largest <= np.float32(0.1)) == (loss == "wasserstein")  # the critic's weights stay within their bound
 
 
+@pytest.mark.slow
 def test_the_number_of_critic_steps_may_be_chosen(tmp_path, monkeypatch):
     figures = run(monkeypatch, tmp_path, "--loss", "wasserstein", "--critic-steps", "2")
     assert figures["critic_steps"] == 2
@@ -82,6 +120,7 @@ def test_the_number_of_critic_steps_may_be_chosen(tmp_path, monkeypatch):
     assert recorded["generator_optimizer.steps"] == 3
 
 
+@pytest.mark.slow
 def test_pictures_in_another_format_and_of_saturation_do_not_change_the_result(tmp_path, monkeypatch):
     options = ["--steps", "3", "--loss", "wasserstein", "--seed"]
     plain, other = (run(monkeypatch, tmp_path / seed, *options, seed) for seed in "12")
@@ -92,26 +131,6 @@ def test_pictures_in_another_format_and_of_saturation_do_not_change_the_result(t
     assert files_in(out) == FILES | {"densities.pdf", "training.pdf", "training.gif", "saturation.pdf"}
     for picture in out.glob("*.pdf"):
         assert picture.read_bytes().startswith(b"%PDF")
-
-
-def test_the_result_is_the_averaged_generator(tmp_path, monkeypatch):
-    run_here(monkeypatch, "gan_1d", tmp_path, "--steps", "40", "--no-plots")
-    checkpoint, weights = (read_state(tmp_path / f"{name}.safetensors") for name in ("checkpoint", "weights"))
-    for name in (name for name in weights if name.startswith("model.generator.")):
-        average = checkpoint[f"average.{name.removeprefix('model.generator.')}.average"]
-        np.testing.assert_array_equal(weights[name], average)
-        assert not np.array_equal(average, checkpoint[name])
-
-    gan = mlp_gan(features=1, latent=4, width=64, rng=Generator(0))
-    load_state(tmp_path / "weights.safetensors", model=gan)
-    density = target("mixture")
-    example = runpy.run_path(str(FOLDER / "gan_1d.py"))
-    noise = Generator(example["EVALUATION_SEED"]).normal((example["MONITOR_SAMPLES"], 4))
-    drawn = gan.generator(noise).data * density.standard_deviation / 2 + density.mean
-    # The last figures were recorded in the last step, after its update of the average.
-    last = checkpoint["run.rows"][-1]
-    assert last["step"] == 39
-    assert last["W1"] == pytest.approx(wasserstein1_to_quantile(drawn, density.quantile), rel=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------------- the user's numbers
@@ -129,6 +148,7 @@ def heights(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_numbers_of_ones_own(heights, tmp_path, monkeypatch):
     figures = run(monkeypatch, tmp_path / "out", "--data", str(heights), "--column", "height")
     assert_figures(figures)
@@ -139,6 +159,7 @@ def test_numbers_of_ones_own(heights, tmp_path, monkeypatch):
     assert 2 < figures["wasserstein1"] < 30
 
 
+@pytest.mark.slow
 def test_bad_numbers_end_with_a_sentence(heights, tmp_path, monkeypatch):
     out = tmp_path / "out"
     assert re.search(r"error: .*hight.*height", refused(monkeypatch, out, "--data", str(heights), "--column", "hight"))
@@ -148,12 +169,21 @@ def test_bad_numbers_end_with_a_sentence(heights, tmp_path, monkeypatch):
     assert not out.exists()
 
 
-def test_a_column_needs_a_file(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gan_1d.py", "--column", "height", "--out", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(FOLDER / "gan_1d.py"), run_name="__main__")
-    assert ended.value.code == 2
-    assert "--column names a column of --data FILE.csv" in capsys.readouterr().err
+def test_a_column_needs_a_file(monkeypatch, capsys):
+    words = refusal(capsys, monkeypatch, "gan_1d", "--column", "height")
+    assert "--column names a column of --data FILE.csv" in words
+
+
+@pytest.mark.slow
+def test_samples_are_those_that_were_measured(tmp_path, monkeypatch):
+    run(monkeypatch, tmp_path)
+    run_here(monkeypatch, "gan_1d", tmp_path, "--sample", "7")
+    with np.load(tmp_path / "samples.npz") as arrays:
+        numbers = arrays["numbers"]
+    assert numbers.shape == (7,)
+    assert (tmp_path / "samples.png").stat().st_size > 1000
+    again = run_here(monkeypatch, "gan_1d", tmp_path, "--evaluate", tmp_path, "--no-plots")
+    assert again["steps"] == 3
 
 
 @pytest.mark.slow
@@ -185,30 +215,7 @@ def broken_off(out, number, *options):
     return rest
 
 
-def entries(path):
-    """The entries of a checkpoint but for its time, with arrays as bytes, so that == is bitwise."""
-    return {
-        name: value.tobytes() if hasattr(value, "shape") else value
-        for name, value in read_state(path).items()
-        if name != "run.seconds"
-    }
-
-
-def interrupted(monkeypatch, out, number, after, *options):
-    """Run it and send this process a signal in the midst of a step; return its last words."""
-    loss, calls = GAN.discriminator_loss, []
-
-    def loss_with_signal(self, *batch, **keywords):
-        calls.append(batch)
-        if len(calls) == after:
-            signal.raise_signal(number)
-        return loss(self, *batch, **keywords)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(GAN, "discriminator_loss", loss_with_signal)
-        return refused(patch, out, *options)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "drawing"), [("nonsaturating", []), ("wasserstein-gp", ["--no-plots"])])
 def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(loss, drawing, tmp_path, monkeypatch):
     options = ["--loss", loss, "--steps", "12", "--critic-steps", "1"]
@@ -221,7 +228,17 @@ def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(loss
     assert files_in(unbroken) == (FILES if drawing else FILES | PICTURES)
 
     for number, after, total, more in ((signal.SIGINT, 3, 3, []), (signal.SIGTERM, 4, 7, ["--resume"])):
-        words = interrupted(monkeypatch, broken, number, after, *options, *more)
+        words = interrupted(
+            monkeypatch,
+            "gan_1d",
+            broken,
+            *SHORT,
+            *options,
+            *more,
+            where=(GAN, "discriminator_loss"),
+            after=after,
+            number=number,
+        )
         assert f"stopped after {total} of 12 steps; their state is in " in words
         assert files_in(broken) == {"checkpoint.safetensors"}
     figures = run_here(monkeypatch, "gan_1d", broken, *options, *drawing, "--resume")
@@ -233,6 +250,7 @@ def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(loss
         assert (broken / name).read_bytes() == (unbroken / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_steps_may_grow(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path)
     figures = run(monkeypatch, tmp_path, "--resume", "--steps", "8")
@@ -241,6 +259,7 @@ def test_steps_may_grow(tmp_path, monkeypatch):
     assert [row["step"] for row in rows] == list(range(8))
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused_with_the_differences(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -253,6 +272,7 @@ def test_another_configuration_is_refused_with_the_differences(tmp_path, monkeyp
     assert run(monkeypatch, tmp_path, *others, "--overwrite")["loss"] == "minimax"
 
 
+@pytest.mark.slow
 def test_other_numbers_under_the_same_name_are_refused(heights, tmp_path, monkeypatch):
     options = ["--data", str(heights), "--column", "height"]
     run(monkeypatch, tmp_path / "out", *options)
@@ -262,11 +282,13 @@ def test_other_numbers_under_the_same_name_are_refused(heights, tmp_path, monkey
     )
 
 
+@pytest.mark.slow
 def test_there_must_be_something_to_resume(tmp_path, monkeypatch):
     assert "error: there is nothing to resume: " in refused(monkeypatch, tmp_path / "typo", "--resume")
     assert not (tmp_path / "typo").exists()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_broken_off_then_killed_and_resumed_ends_as_an_unbroken_run(tmp_path, monkeypatch):
     options, broken = ["--steps", "1500"], tmp_path / "broken"
     words = broken_off(broken, signal.SIGTERM, *options)
