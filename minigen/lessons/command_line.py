@@ -1,8 +1,10 @@
 """The command line of a lesson, which its settings describe."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +12,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from minigen.lessons.settings import Settings, read_number
+from minigen.lessons.settings import Settings, option, read_number
 
 S = TypeVar("S", bound=Settings)
 
@@ -79,3 +81,39 @@ def _defaults(defaults: Callable[..., S], words: list[str]) -> S:
     # A flag that is set in a default could not be set again.
     flags: Any = {field.name: False for field in fields(found) if isinstance(getattr(found, field.name), bool)}
     return replace(found, **flags)
+
+
+def command_of(settings: Settings, defaults: Callable[..., Settings], *, name: str) -> str:
+    """Return the command that gives these settings, with the options that differ from their defaults.
+
+    Of how it is run, only options of the lesson's own stand in it, such as how many draws measure it.
+
+    Args:
+        settings: of a run.
+        defaults: as for `read_command_line`.
+        name: of the program.
+
+    Example:
+        >>> from minigen.lessons.settings import TrainingSettings
+        >>> command_of(TrainingSettings(seed=3), TrainingSettings, name="vae")
+        'python examples/vae.py --seed 3'
+    """
+    chosen = (
+        {} if isinstance(defaults, type) else {key: getattr(settings, key) for key in signature(defaults).parameters}
+    )
+    plain, implied = defaults(), defaults(**chosen)
+    shared = [
+        kind for kind in type(settings.run).__mro__ if kind.__module__.startswith("minigen.") and is_dataclass(kind)
+    ]
+    general = {field.name for kind in shared for field in fields(kind)}  # --out, --device, --data-dir and the like
+    words = ["python", f"examples/{name}.py"]
+    for own, usual, first in ((settings, implied, plain), (settings.run, implied.run, implied.run)):
+        for field in fields(own):
+            value = getattr(own, field.name)
+            expected = getattr(first if field.name in chosen else usual, field.name)
+            if field.name == "run" or (own is settings.run and field.name in general) or value == expected:
+                continue
+            words.append(option(field.name))
+            if not isinstance(value, bool):
+                words += [shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,))]
+    return " ".join(words)

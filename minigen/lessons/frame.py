@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Generic, TypeVar
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from minigen import plots
-from minigen.lessons.command_line import read_command_line
+from minigen.lessons.command_line import command_of, read_command_line
 from minigen.lessons.settings import RunOptions, SamplingOptions, Settings, TrainingSettings
 from minigen.random import Generator
 from minigen.training import DrawingStopped, Run, read_state, table, versions, write_arrays, write_metrics
@@ -199,15 +200,17 @@ def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str 
     Raises:
         SystemExit: with a message, if the run is refused, broken off, or diverges.
     """
-    settings = read_command_line(defaults, name=Path(sys.argv[0]).stem, description=description)
+    name = Path(sys.argv[0]).stem
+    settings = read_command_line(defaults, name=name, description=description)
+    command = partial(command_of, defaults=defaults, name=name)
     try:
         if isinstance(settings.run, RunOptions):
-            _train_and_show(lesson, settings)
+            _train_and_show(lesson, settings, command)
         else:
             with _plain_errors():
                 _check_folder(settings.run.out)
                 chosen = lesson(settings)
-            _show(chosen)
+            _show(chosen, command)
     except DrawingStopped as stop:
         sys.exit(f"\n{stop}; what was trained is kept")
     except KeyboardInterrupt as interruption:
@@ -218,7 +221,7 @@ def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str 
         sys.exit(f"\nerror: {error}")
 
 
-def _train_and_show(kind: Any, settings: Any) -> None:
+def _train_and_show(kind: Any, settings: Any, command: Callable[[Any], str]) -> None:
     """Train or not, as the settings want it, and show what came out."""
     options = settings.run
     wanted = options.sample if isinstance(options, SamplingOptions) else None
@@ -239,7 +242,7 @@ def _train_and_show(kind: Any, settings: Any) -> None:
         return
     if not is_trained:
         lesson.train()
-    _show(lesson)
+    _show(lesson, command)
 
 
 def _begin(runs: Sequence[Run], options: RunOptions, is_trained: bool) -> None:
@@ -256,14 +259,14 @@ def _begin(runs: Sequence[Run], options: RunOptions, is_trained: bool) -> None:
             )
 
 
-def _show(lesson: Any) -> None:
-    """Measure, write the figures, draw, and print the table."""
+def _show(lesson: Any, command: Callable[[Any], str]) -> None:
+    """Measure, write the figures with the command that gives them, draw, and print the table."""
     settings, runs = lesson.settings, getattr(lesson, "runs", [])
     figures = settings.configuration() | lesson.measure()
     if runs:
         figures |= {"steps": settings.steps, "device": settings.run.device}
         figures |= {"seconds": round(sum(run.seconds for run in runs), 1)}
-    figures |= {"versions": versions()}
+    figures |= {"command": command(settings), "versions": versions()}
     write_metrics(lesson.out / "metrics.json", figures)
     lesson.keep()
     if not settings.run.no_plots:

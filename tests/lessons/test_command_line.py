@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from minigen.lessons import Count, Rate, SamplingOptions, TrainingSettings, read_command_line
+from minigen.lessons.command_line import command_of
 
 Data = Literal["digits", "mnist"]
 
@@ -156,3 +157,28 @@ read_command_line(defaults, ["--help"], description="\\u03b8 ~ p(\\u03b8)")
 def test_streams_that_cannot_be_changed_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert read("--steps", "2").steps == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--data", "mnist"],
+        ["--data", "mnist", "--hidden", "3", "2"],
+        ["--conv", "--learning-rate", "0.25", "--seed", "4"],
+        ["--data", "mnist", "--conv", "--draws", "7"],
+    ],
+)
+def test_the_command_that_gives_settings_has_the_options_that_differ(words):
+    settings = read(*words, "--no-plots", "--out", "elsewhere", "--format", "svg")
+    command = command_of(settings, defaults, name="small")
+    assert command.split()[:2] == ["python", "examples/small.py"]
+    assert sorted(command.split()[2:]) == sorted(words)
+    assert read(*command.split()[2:]).configuration() == settings.configuration()
+
+
+def test_a_default_that_follows_from_another_option_is_not_said():
+    found = read("--data", "mnist", "--hidden", "200", "--steps", "9")
+    assert command_of(found, defaults, name="small") == "python examples/small.py --data mnist"
+    found = read("--hidden", "3", "2", "--out", "a b")
+    assert command_of(found, defaults, name="x y") == "python examples/x y.py --hidden 3 2"

@@ -134,6 +134,7 @@ def test_a_new_run_is_built_trained_measured_kept_drawn_and_told(tmp_path, monke
     assert text.endswith(f"written to {tmp_path / 'out'}/: {', '.join(sorted(names))}\n")
     figures = figures_of(tmp_path / "out")
     assert (figures["steps"], figures["seed"], figures["device"], figures["widths"]) == (5, 0, "cpu", [3])
+    assert figures["command"] == "python examples/numbers.py --widths 3"
     assert {"python", "numpy", "minigen"} <= set(figures["versions"])
     state = read_state(tmp_path / "out" / CHECKPOINT)
     assert state["run.configuration"] == {
@@ -362,7 +363,7 @@ class Still(lessons.Lesson[lessons.Settings]):
 def test_a_lesson_that_trains_nothing_has_no_options_of_a_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["still.py", "--seed", "3", "--out", str(tmp_path)])
     lessons.teach(Still, lessons.Settings, None)
-    assert figures_of(tmp_path).keys() == {"seed", "answer", "versions"}
+    assert figures_of(tmp_path).keys() == {"seed", "answer", "command", "versions"}
     assert "seconds" not in capsys.readouterr().out
     for option in ("--resume", "--steps", "--device"):
         monkeypatch.setattr(sys, "argv", ["still.py", option])
