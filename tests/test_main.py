@@ -81,6 +81,7 @@ def test_what_is_missing_and_only_that_is_to_be_installed():
     assert set(found["to install"]) == missing
 
 
+@pytest.mark.slow
 def test_without_cupy_it_says_how_to_install_it():
     found = facts(before=without("cupy"))
     assert found["packages"]["cupy"] is None
@@ -91,6 +92,7 @@ def test_without_cupy_it_says_how_to_install_it():
     assert "pip install 'minigen[gpu]'" in text
 
 
+@pytest.mark.slow
 def test_it_runs_with_nothing_but_numpy():
     gone = ("cupy", "matplotlib", "numba", "safetensors", "scipy", "threadpoolctl", "torch", "tqdm")
     found = facts(before=without(*gone))
@@ -127,6 +129,7 @@ def test_without_settings_every_usable_core_has_a_thread():
     assert found["MINIGEN_KERNELS"].startswith("not set: the compiled kernels run")
 
 
+@pytest.mark.slow
 def test_the_environment_variables_are_reported_with_their_meaning():
     found = facts(MINIGEN_THREADS="3", MINIGEN_KERNELS="reference")["cpu"]
     assert found["threads"] == 3
@@ -224,6 +227,7 @@ def test_the_facts_of_this_gpu():
 # ------------------------------------------------------------------------------------------------------ compiled kernels
 
 
+@pytest.mark.slow
 def test_the_cache_of_cpu_kernels_is_where_numba_writes(tmp_path):
     settings = {"NUMBA_CACHE_DIR": str(tmp_path)}
     empty = facts(**settings)["compiled CPU kernels"]
@@ -266,6 +270,7 @@ def test_the_cache_of_cupy_is_counted_if_it_is_there(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------------------------ text and JSON
 
 
+@pytest.mark.slow
 def test_text_and_json_tell_the_same(tmp_path):
     settings = {"NUMBA_CACHE_DIR": str(tmp_path), "CUPY_CACHE_DIR": str(tmp_path / "none"), "before": without("cupy")}
     words = {None: "missing", True: "yes", False: "no"}
@@ -294,6 +299,7 @@ def test_values_stand_in_one_column_and_lines_are_wrapped():
     assert max(map(len, wrapped)) <= 120
 
 
+@pytest.mark.slow
 def test_its_help_says_what_it_is_for():
     done = subprocess.run([sys.executable, "-m", "minigen", "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: python -m minigen")

@@ -263,6 +263,7 @@ def test_several_python_threads_at_a_time():
             np.testing.assert_array_equal(out, expected[name])
 
 
+@pytest.mark.slow
 def test_in_a_forked_child_and_with_blas_at_work_and_without_a_word():
     code = """
 import os

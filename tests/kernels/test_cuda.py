@@ -46,6 +46,7 @@ def run_python(*arguments, **environment):
 # ------------------------------------------------------------------------------------ against the reference
 
 
+@pytest.mark.slow
 @needs_numba_cuda
 def test_the_kernels_in_the_simulator_are_those_of_the_reference():
     done = run_python(HERE / "cuda_simulator.py", NUMBA_ENABLE_CUDASIM="1")
@@ -168,11 +169,13 @@ def rows(tmp_path_factory):
     return json.loads(path.read_text())["rows"]
 
 
+@pytest.mark.slow
 def test_every_kernel_compiles_without_spills(rows):
     assert {row["kernel"] for row in rows} == {name.removeprefix("_") for name in cuda.KERNELS}
     assert {row["kernel"]: row["spilled bytes"] for row in rows if row["spilled bytes"]} == {}
 
 
+@pytest.mark.slow
 def test_every_kernel_leaves_a_processor_full_of_threads(rows):
     # 65,536 registers for 2048 threads; of direct_weight no more are started than half as many, with more work each. Of walk there is a
     # block of 256 to an example: two of them on each of 132 processors are enough.
@@ -180,6 +183,7 @@ def test_every_kernel_leaves_a_processor_full_of_threads(rows):
     assert {row["kernel"]: row["registers"] for row in rows if row["registers"] > limits[row["kernel"]]} == {}
 
 
+@pytest.mark.slow
 def test_only_the_kernels_of_float64_numbers_and_of_normal_numbers_compute_in_float64(rows):
     in_float64 = {row["kernel"] for row in rows if row["float64 instructions"]}
     assert in_float64 == {"uniforms64", "open_uniforms64", "normals32", "normals64"}

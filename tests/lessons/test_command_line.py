@@ -138,6 +138,7 @@ def test_the_help_shows_the_description_as_it_stands_and_the_defaults_that_hold(
     assert "(default: 99)" in text
 
 
+@pytest.mark.slow
 def test_the_help_is_read_in_any_terminal():
     code = f"""
 import sys

@@ -28,6 +28,7 @@ def test_the_suffix_chooses_the_format_and_the_bytes_are_reproducible(suffix, tm
     assert sorted(tmp_path.iterdir()) == [first, tmp_path / "new"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "suffix"), list(zip(PICTURES, itertools.cycle(OPENINGS), strict=False)))
 def test_every_picture_can_be_written_and_again_with_the_same_bytes(make, suffix, tmp_path):
     figure = make()

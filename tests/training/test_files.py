@@ -64,6 +64,7 @@ def test_a_write_removes_what_a_killed_one_left_of_the_same_file_only(tmp_path):
     assert own.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_100_kills_while_saving_lose_nothing(tmp_path):
     script = Path(__file__).parent / "kill_while_saving.py"
