@@ -40,6 +40,7 @@ REMEDIES = {
     "safetensors": _NEEDED,
     "threadpoolctl": _NEEDED,
     "tqdm": _NEEDED,
+    "tyro": _NEEDED,
     "cupy": f"{_GPU_EXTRAS}; it computes on an NVIDIA GPU",
     "numba-cuda": f"{_GPU_EXTRAS}; it compiles minigen's CUDA kernels, in place of which the readable ones run",
     "torch": "pip install torch; only the tests and benchmarks that compare with PyTorch need it",

@@ -94,7 +94,7 @@ def test_without_cupy_it_says_how_to_install_it():
 
 @pytest.mark.slow
 def test_it_runs_with_nothing_but_numpy():
-    gone = ("cupy", "matplotlib", "numba", "safetensors", "scipy", "threadpoolctl", "torch", "tqdm")
+    gone = ("cupy", "matplotlib", "numba", "safetensors", "scipy", "threadpoolctl", "torch", "tqdm", "tyro")
     found = facts(before=without(*gone))
     assert found["packages"]["numpy"] == version("numpy")
     assert set(found["to install"]) == {*gone, "numba-cuda"}

@@ -183,7 +183,7 @@ class TrainingLesson(Lesson[T]):
         saved = found.get("run.configuration", {}) | {"steps": found.get("run.steps")}
         missing = [name for name in (*settings.configuration(), "steps") if name not in saved]
         if missing or saved["steps"] is None:
-            raise ValueError(f"{path} is of another program: it says nothing of {', '.join(missing) or 'steps'}")
+            raise ValueError(f"{path} belongs to another program: it does not have {', '.join(missing) or 'steps'}")
         names = (*settings.configuration(), "steps")
         known: Any = {name: tuple(v) if isinstance(v := saved[name], list) else v for name in names}
         return replace(settings, **known)

@@ -323,7 +323,9 @@ def test_a_run_of_another_lesson_is_not_evaluated(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["more.py", "--evaluate", str(tmp_path)])
     with pytest.raises(SystemExit) as end:
         lessons.teach(Lesson, More, None)
-    assert end.value.code == f"error: {tmp_path / CHECKPOINT} is of another program: it says nothing of depth, strength"
+    assert (
+        end.value.code == f"error: {tmp_path / CHECKPOINT} belongs to another program: it does not have depth, strength"
+    )
 
 
 def test_a_file_that_is_not_a_checkpoint_is_not_evaluated(tmp_path, monkeypatch):
