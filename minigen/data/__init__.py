@@ -19,7 +19,7 @@ from minigen.data.dequantization import DequantizedBatches, dequantize
 from minigen.data.geyser import Geyser, load_geyser
 from minigen.data.idx import read_idx
 from minigen.data.image_sets import IMAGE_SETS, load_images
-from minigen.data.images import Images, coloured, load_digits, split
+from minigen.data.images import Images, balanced_draw, coloured, load_digits, split
 from minigen.data.kernel_density import (
     estimated_modes,
     kernel_density,
@@ -37,6 +37,7 @@ from minigen.data.planar_curves import (
     spirals,
 )
 from minigen.data.quadrants import conceal, hidden_quadrants
+from minigen.data.surface import bent_sheet, bent_sheet_net
 from minigen.data.table import read_column
 from minigen.data.text import Text, TextStreams, load_shakespeare, read_text, text_windows
 
@@ -64,6 +65,9 @@ __all__ = [
     "Text",
     "TextStreams",
     "Uniform",
+    "balanced_draw",
+    "bent_sheet",
+    "bent_sheet_net",
     "binarize",
     "clutter",
     "coloured",

@@ -7,7 +7,7 @@ counts the black dots of a block of 4 x 4, hence 17 levels. In the package they 
 
 import colorsys
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,19 @@ class Images(NamedTuple):
             (dtype('float32'), 0.0, 1.0)
         """
         return np.divide(self.images, self.levels - 1, dtype=np.float32)
+
+    def take(self, chosen: NDArray[Any]) -> "Images":
+        """Return some of the images with their labels.
+
+        Args:
+            chosen: the indices of these images, or (N,) booleans that are true for them.
+
+        Example:
+            >>> digits = load_digits()
+            >>> digits.take(digits.labels != 4).images.shape
+            (1616, 8, 8, 1)
+        """
+        return self._replace(images=self.images[chosen], labels=self.labels[chosen])
 
 
 def load_digits() -> Images:
@@ -97,11 +110,35 @@ def split(data: Images, *, held_out: float = 0.2, seed: int = 0) -> tuple[Images
     if not 1 <= count < n:
         raise ValueError(f"split: {n} images with held_out = {held_out} would give parts of {n - count} and {count}")
     order = Generator(seed).permutation(n)
-    learnt, kept = order[count:], order[:count]
-    return (
-        data._replace(images=data.images[learnt], labels=data.labels[learnt]),
-        data._replace(images=data.images[kept], labels=data.labels[kept]),
-    )
+    return data.take(order[count:]), data.take(order[:count])
+
+
+def balanced_draw(labels: NDArray[np.int64], n: int, *, classes: int, rng: Generator) -> NDArray[np.int64]:
+    """Draw n examples at random, the same number from each class, as for learning from a few labelled examples.
+
+    Args:
+        labels: (N,), the class of each example, from 0 to classes - 1.
+        n: how many to draw, a multiple of the number of classes.
+        classes: how many there are.
+        rng: draws them, on the CPU.
+
+    Returns:
+        The indices of those drawn, class by class, (n,).
+
+    Raises:
+        ValueError: n is not a multiple of the number of classes, or a class has too few examples.
+
+    Example:
+        >>> digits = load_digits()
+        >>> drawn = balanced_draw(digits.labels, 30, classes=10, rng=Generator(0))
+        >>> np.bincount(digits.labels[drawn])
+        array([3, 3, 3, 3, 3, 3, 3, 3, 3, 3])
+    """
+    members = [np.flatnonzero(labels == k) for k in range(classes)]
+    most = classes * min(map(len, members))
+    if n % classes or not 0 < n <= most:
+        raise ValueError(f"balanced_draw: n = {n}, expected a multiple of the {classes} classes, up to {most}")
+    return np.concatenate([places[rng.permutation(len(places))[: n // classes]] for places in members])
 
 
 def coloured(data: Images, *, by: str = "class", seed: int = 0) -> Images:

@@ -4,6 +4,7 @@ from minigen.lessons.command_line import read_command_line
 from minigen.lessons.frame import CHECKPOINT, ORDER, Lesson, Picture, Rows, Samples, TrainingLesson, teach
 from minigen.lessons.images import (
     Binarization,
+    DataOptions,
     ImageLesson,
     ImageOptions,
     ImageSet,
@@ -12,6 +13,7 @@ from minigen.lessons.images import (
 )
 from minigen.lessons.latents import SHOWN, LatentLesson, LatentOptions, LatentSettings, Plane
 from minigen.lessons.line import LineLesson, LineSettings
+from minigen.lessons.pixels import PROTOCOLS, PixelLesson, PixelSettings
 from minigen.lessons.settings import (
     Count,
     Device,
@@ -31,9 +33,9 @@ from minigen.lessons.settings import (
 from minigen.lessons.snapshots import Snapshots
 
 __all__ = [
-    "CHECKPOINT", "ORDER", "SHOWN", "Binarization", "Count", "Device", "DrawingOptions", "ImageLesson", "ImageOptions", "ImageSet",
-    "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings",
-    "Lesson", "LineLesson", "LineSettings", "Picture", "Plane", "Range", "Rate", "Real", "Rows",
-    "RunOptions", "Samples", "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight", "Whole",
-    "load_extractor", "optional", "read_command_line", "teach",
+    "CHECKPOINT", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "Count", "DataOptions", "Device", "DrawingOptions", "ImageLesson",
+    "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings", "Lesson", "LineLesson",
+    "LineSettings", "Picture", "PixelLesson", "PixelSettings", "Plane", "Range", "Rate", "Real", "Rows", "RunOptions", "Samples",
+    "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight", "Whole", "load_extractor",
+    "optional", "read_command_line", "teach",
 ]  # fmt: skip

@@ -79,7 +79,7 @@ def _defaults(defaults: Callable[..., S], words: list[str]) -> S:
     except ValueError:
         return defaults()  # the second reading will meet the same mistake, and print it
     # A flag that is set in a default could not be set again.
-    flags: Any = {field.name: False for field in fields(found) if isinstance(getattr(found, field.name), bool)}
+    flags: Any = {field.name: field.default for field in fields(found) if isinstance(field.default, bool)}
     return replace(found, **flags)
 
 
@@ -113,7 +113,7 @@ def command_of(settings: Settings, defaults: Callable[..., Settings], *, name: s
             expected = getattr(first if field.name in chosen else usual, field.name)
             if field.name == "run" or (own is settings.run and field.name in general) or value == expected:
                 continue
-            words.append(option(field.name))
+            words.append(option(f"no_{field.name}" if value is False else field.name))
             if not isinstance(value, bool):
                 words += [shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,))]
     return " ".join(words)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 import minigen.ops as ops
 from minigen import metrics
-from minigen.backend import to_device
+from minigen.backend import Array, to_device
 from minigen.data import Images, load_images
 from minigen.engine import Tensor
 from minigen.lessons.frame import TrainingLesson
-from minigen.lessons.settings import Count, Rate, SamplingOptions, TrainingSettings, optional
+from minigen.lessons.settings import Count, Rate, RunOptions, SamplingOptions, TrainingSettings, optional
 from minigen.models import ConvClassifier
 from minigen.nn import Module
 from minigen.optim import Adam, cosine
@@ -25,10 +25,15 @@ Binarization = Literal["static", "dynamic", "threshold"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageOptions(SamplingOptions):
+class DataOptions(RunOptions):
     """Where images are, where to compute and where results go."""
 
     data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # of MNIST's or Fashion-MNIST's four files
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions(DataOptions, SamplingOptions):
+    """Where images are, where to compute and where results go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +92,10 @@ class ImageLesson(TrainingLesson[I]):
         """Return the Fréchet distance of generated images to real ones, and of real ones to each other, (N, H, W, C) each."""
         x, y = extractor.features(real), extractor.features(generated)
         return metrics.frechet_score(x, y, extractor=name, rng=Generator(self.evaluation_seed))._asdict()
+
+    def to_device(self, values: NDArray[Any]) -> Array:
+        """Return a NumPy array as an array of the device."""
+        return to_device(values, self.device)
 
     @staticmethod
     def to_cpu(values: Any) -> NDArray[Any]:

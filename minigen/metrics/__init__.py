@@ -1,11 +1,15 @@
 """How far a model's distribution is from the data's: each metric with its estimator's bias."""
 
+from minigen.metrics.amortization import Inference, judge_inference
 from minigen.metrics.auroc import auroc, roc_curve
+from minigen.metrics.axioms import Violations, axiom_violations
+from minigen.metrics.classification import accuracy, class_log_joint
 from minigen.metrics.density_match import compare_with_density, matching_bandwidth
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
-from minigen.metrics.exact_likelihood import exact_log_likelihood
+from minigen.metrics.exact_likelihood import exact_log_likelihood, site_costs
 from minigen.metrics.frechet import FrechetScore, frechet_distance, frechet_score, gaussian_frechet
+from minigen.metrics.gaussian_distances import gaussian_distances
 from minigen.metrics.kernel_density import binned_kernel_density
 from minigen.metrics.latent import ActiveUnits, Regularity, active_units, normal_like, regularity
 from minigen.metrics.likelihood import Evidence, LogLikelihood, bits_per_dimension, elbo, importance_log_likelihood
@@ -19,7 +23,10 @@ from minigen.metrics.mmd import (
 )
 from minigen.metrics.modes import ModeCoverage, mode_coverage, mode_mass
 from minigen.metrics.nearest import Nearest, nearest_images
+from minigen.metrics.paired import Gain, paired_gain
+from minigen.metrics.pixels import PixelDistances, pixel_distances, shifted
 from minigen.metrics.principal_components import PCA, ProbabilisticPCA, pca, probabilistic_pca
+from minigen.metrics.reconstruction import squared_error
 from minigen.metrics.transport import (
     Transport,
     earth_mover_distance,
@@ -31,12 +38,13 @@ from minigen.metrics.transport import (
 from minigen.metrics.wasserstein import wasserstein1, wasserstein1_floor, wasserstein1_to_quantile
 
 __all__ = [
-    "PCA", "ActiveUnits", "Evidence", "FrechetScore", "KernelDistance", "LogLikelihood", "ModeCoverage", "Nearest",
-    "ProbabilisticPCA", "Regularity", "Transport", "active_units", "auroc", "binned_kernel_density", "bits_per_dimension",
-    "compare_with_density", "discriminator_gap", "earth_mover_distance", "elbo", "exact_log_likelihood", "frechet_distance",
-    "frechet_score", "gaussian_frechet", "gaussian_kernel", "ground_cost", "importance_log_likelihood", "jensen_shannon",
-    "kernel_distance", "kullback_leibler", "matching_bandwidth", "median_bandwidth", "mmd_squared", "mode_coverage", "mode_mass",
-    "nearest_images", "normal_like", "optimal_discriminator", "pca", "plan_cost", "polynomial_kernel", "probabilistic_pca",
-    "regularity", "roc_curve", "sorted_plan", "total_variation", "transport_plan", "wasserstein1", "wasserstein1_floor",
-    "wasserstein1_to_quantile",
+    "PCA", "ActiveUnits", "Evidence", "FrechetScore", "Gain", "Inference", "KernelDistance", "LogLikelihood", "ModeCoverage", "Nearest",
+    "PixelDistances", "ProbabilisticPCA", "Regularity", "Transport", "Violations", "accuracy", "active_units", "auroc",
+    "axiom_violations", "binned_kernel_density", "bits_per_dimension", "class_log_joint", "compare_with_density", "discriminator_gap",
+    "earth_mover_distance", "elbo", "exact_log_likelihood", "frechet_distance", "frechet_score", "gaussian_distances", "gaussian_frechet",
+    "gaussian_kernel", "ground_cost", "importance_log_likelihood", "jensen_shannon", "judge_inference", "kernel_distance",
+    "kullback_leibler", "matching_bandwidth", "median_bandwidth", "mmd_squared", "mode_coverage", "mode_mass", "nearest_images",
+    "normal_like", "optimal_discriminator", "paired_gain", "pca", "pixel_distances", "plan_cost", "polynomial_kernel",
+    "probabilistic_pca", "regularity", "roc_curve", "shifted", "site_costs", "sorted_plan", "squared_error", "total_variation",
+    "transport_plan", "wasserstein1", "wasserstein1_floor", "wasserstein1_to_quantile",
 ]  # fmt: skip

@@ -55,6 +55,25 @@ class PCA(NamedTuple):
         residual = rows - self.reconstruct(self.project(rows))
         return float(np.einsum("nd,nd->", residual, residual) / len(rows))
 
+    def largest_angle(self, directions: ArrayLike) -> float:
+        """Return the largest angle between the span of the components and that of other directions, in degrees.
+
+        Args:
+            directions: k vectors, (k, ...) with D numbers each, of any lengths and angles, such as a linear decoder's weights.
+
+        Raises:
+            ValueError: directions of another number of dimensions, or none, or not finite.
+
+        Example:
+            >>> plane = pca(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, -0.5, 0.0]]), 2)
+            >>> round(plane.largest_angle([[2.0, 0.0, 0.0], [0.0, 1.0, 1.0]]), 6)  # of which the first is in the plane
+            45.0
+        """
+        rows = _rows(directions, self.mean.size, "PCA.largest_angle")
+        basis = np.linalg.qr(rows.T)[0]  # (D, k): the columns span the same plane
+        cosines = np.linalg.svd(self.components @ basis, compute_uv=False)
+        return float(np.degrees(np.arccos(np.clip(cosines.min(), 0, 1))))
+
 
 class ProbabilisticPCA(NamedTuple):
     """The maximum-likelihood model x ~ N(m, W W^T + s^2 I).

@@ -17,6 +17,7 @@ from minigen.models.nade import NADE
 from minigen.models.ngram import NGram
 from minigen.models.pixelcnn import PixelCNN
 from minigen.models.pixelrnn import PixelRNN
+from minigen.models.probes import fine_tuned, linear_probe
 from minigen.models.segmentation import Segmenter, intersection_over_union
 from minigen.models.together import Together
 from minigen.models.truncated_backpropagation import TruncatedBackpropagation
@@ -27,6 +28,6 @@ __all__ = [
     "CategoricalConditional", "ConvClassifier", "FittedPosteriors", "GatedPixelCNN", "Gaussian", "IndependentPixels",
     "LanguageModel", "LogisticMixtureConditional", "NGram", "OrderingMixture", "Packed", "PixelCNN", "PixelRNN", "Posterior",
     "RecurrentLanguageModel", "Segmenter", "Together", "TransformerLanguageModel", "TruncatedBackpropagation", "conv_autoencoder",
-    "conv_vae", "fit_posteriors", "inpaint", "interpolate", "intersection_over_union", "mlp_autoencoder", "mlp_cvae", "mlp_gan",
-    "mlp_independent_pixels", "mlp_vae", "ordering_mixture", "pixel_likelihood", "posterior_table",
+    "conv_vae", "fine_tuned", "fit_posteriors", "inpaint", "interpolate", "intersection_over_union", "linear_probe",
+    "mlp_autoencoder", "mlp_cvae", "mlp_gan", "mlp_independent_pixels", "mlp_vae", "ordering_mixture", "pixel_likelihood", "posterior_table",
 ]  # fmt: skip

@@ -33,11 +33,16 @@ class Together(nn.Module):
         self.models = models
 
     def loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the sum of the losses, and the terms of each, named after the model and the term."""
+        """Return the sum of the losses, and the terms of each, named after the model and the term.
+
+        Args:
+            batch: what every model takes; or a dict of what each takes, by the models' names.
+            rng: draws what the losses need, for one model after the other.
+        """
         total: Any = None
         terms: dict[str, Tensor] = {}
         for name, model in self.models.items():
-            loss, own_terms = model.loss(batch, rng=rng)
+            loss, own_terms = model.loss(batch[name] if isinstance(batch, dict) else batch, rng=rng)
             total = loss if total is None else total + loss
             terms |= {f"{name}_{term}": value for term, value in own_terms.items()}
         return total, terms

@@ -8,7 +8,7 @@ shown, kept or changed behind the caller's back.
 from minigen.plots.adversarial import gan_densities, saturation, training_curves
 from minigen.plots.amortization import inference_gaps
 from minigen.plots.animation import Animation, gan_animation, save_animation
-from minigen.plots.autoencoder import error_curves, fitted_surfaces, pixel_distances
+from minigen.plots.autoencoder import error_curves, fitted_surfaces, pixel_distances, strongest_units
 from minigen.plots.bounds import bound_curves
 from minigen.plots.classifier import confusion_matrix, filters_and_maps, worst_mistakes
 from minigen.plots.computation import graph
@@ -31,6 +31,6 @@ __all__ = [
     "estimator_spread", "filters_and_maps", "fitted_surfaces", "game_trajectories", "gan_animation", "gan_densities",
     "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows", "inference_gaps", "language_curves", "latent_codes",
     "latent_manifold", "ordering_costs", "paired_bars", "pixel_distances", "planar_plans", "receptive_field", "sample_panels",
-    "saturation", "save", "save_animation", "score_histograms", "signed_images", "site_costs", "surprise", "temperatures",
-    "training_curves", "transport_plans", "unit_divergences", "vector_arithmetic", "worst_mistakes",
+    "saturation", "save", "save_animation", "score_histograms", "signed_images", "site_costs", "strongest_units", "surprise",
+    "temperatures", "training_curves", "transport_plans", "unit_divergences", "vector_arithmetic", "worst_mistakes",
 ]  # fmt: skip

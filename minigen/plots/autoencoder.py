@@ -1,5 +1,7 @@
-"""Pictures of autoencoders: the surface that codes of two numbers reach, errors against known ones, and what a distance of pixels sees."""
+"""Pictures of autoencoders: the surface that codes of two numbers reach, errors against known ones, what a distance of pixels sees, and
+what the units of the first layer look for."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from minigen.plots.classifier import INK
+from minigen.plots.images import image_rows
 from minigen.plots.style import BLACK, BLUE, FIXED, FREE, VERMILLION, curve, legend_above, new_figure, styled
 
 
@@ -142,3 +145,36 @@ def pixel_distances(
     axes.set(xlabel="shift (pixels)", ylabel="mean squared distance", xticks=shifts, ylim=(0, None))
     legend_above(axes)
     return figure
+
+
+def strongest_units(
+    weights: Mapping[str, ArrayLike], *, size: tuple[int, int, int], most: int = 12, title: str = ""
+) -> Figure:
+    """Draw the weights of the units that have the largest ones, each as an image in which grey is 0.
+
+    Args:
+        weights: of a layer that sees all pixels, (H W C, units), by the label of their row.
+        size: (H, W, C) of an image.
+        most: units in a row, beginning with the one whose weights have the largest sum of squares.
+        title: stands above the rows.
+
+    Raises:
+        ValueError: weights that are not for images of that size.
+
+    Example:
+        >>> figure = strongest_units({"masking": np.eye(64), "block": np.eye(64)[:, :3]}, size=(8, 8, 1))
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['masking', 'block']
+    """
+    rows = []
+    for label, matrix in weights.items():
+        by_unit = np.asarray(matrix).T  # (units, pixels)
+        if by_unit.ndim != 2 or by_unit.shape[1] != math.prod(size):
+            raise ValueError(
+                f"strongest_units: {label!r} has shape {by_unit.T.shape}, expected ({math.prod(size)}, units)"
+            )
+        chosen = by_unit[np.argsort(-(by_unit**2).sum(axis=1))[:most]]
+        largest = np.abs(chosen).max(axis=1, keepdims=True)
+        scaled = 0.5 + 0.5 * chosen / np.where(largest == 0, 1, largest)
+        rows.append((label, scaled.reshape(len(chosen), *size)))
+    return image_rows(rows, title=title)

@@ -3,64 +3,43 @@
 import hashlib
 import os
 import re
-import runpy
-import signal
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from minigen import lessons
 from minigen.data import load_digits, load_mnist, split
 from minigen.models import ConvClassifier
 from minigen.training import load_classifier, read_state
 
-from .running import FOLDER, run_alone, run_here, without_time
+from .running import ended, entries, files_in, interrupted, loaded, refusal, run_alone, run_here, without_time
 
 SHORT = ["--steps", "40", "--no-plots"]
 NETWORK = "feature-extractor-digits.safetensors"
+STEP = (ConvClassifier, "loss")
 
 
 def run(monkeypatch, out, *options):
     return run_here(monkeypatch, "digits_conv", out, *SHORT, *options)
 
 
-def files_in(out):
-    return {path.name for path in out.iterdir()}
-
-
 def refused(monkeypatch, out, *options):
-    """Run it where it is to end before its time; return its last words."""
-    monkeypatch.setattr(sys, "argv", ["digits_conv.py", *SHORT, *options, "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(FOLDER / "digits_conv.py"), run_name="__main__")
-    assert isinstance(ended.value.code, str)
-    return ended.value.code
-
-
-def interrupted(monkeypatch, out, after, *options):
-    """Run it and press Ctrl-C in the midst of a step; return its last words."""
-    loss, calls = ConvClassifier.loss, []
-
-    def loss_with_ctrl_c(self, batch, **keywords):
-        calls.append(batch)
-        if len(calls) == after:
-            signal.raise_signal(signal.SIGINT)
-        return loss(self, batch, **keywords)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ConvClassifier, "loss", loss_with_ctrl_c)
-        return refused(patch, out, *options)
+    """Run it where it is to end with a sentence; return that."""
+    words = ended(monkeypatch, "digits_conv", *SHORT, *options, "--out", out)
+    assert isinstance(words, str)
+    return words
 
 
 # ------------------------------------------------------------------------------------------------------------- what it leaves
 
 
-def test_the_figures_are_those_of_the_network_in_the_file(tmp_path, monkeypatch):
-    figures = run(monkeypatch, tmp_path)
+def test_the_figures_of_a_short_run_are_those_of_the_network_in_the_file(tmp_path, monkeypatch):
+    figures = run_here(monkeypatch, "digits_conv", tmp_path, "--steps", "20", "--no-plots")
     assert files_in(tmp_path) == {"checkpoint.safetensors", "metrics.json", NETWORK}
-    _, test = split(load_digits())
+    training, test = split(load_digits())
+    assert figures["training_images"] == len(training.images) == 1438
     assert figures["test_images"] == len(test.images) == 359
 
     network = load_classifier(tmp_path / NETWORK)
@@ -81,21 +60,41 @@ def test_the_figures_are_those_of_the_network_in_the_file(tmp_path, monkeypatch)
     assert named == {"file": NETWORK, "sha256": hashlib.sha256((tmp_path / NETWORK).read_bytes()).hexdigest()}
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], {"kernel_size": 3, "widths": (16, 32), "features": 64, "batch_size": 64, "steps": 880, "learning_rate": 3e-3}),
+        (["--data", "mnist"], {"kernel_size": 5, "widths": (16, 32), "features": 64, "batch_size": 128, "steps": 1404,
+         "learning_rate": 3e-3}),
+    ],
+)  # fmt: skip
+def test_defaults_depend_on_the_data(words, expected):
+    found = lessons.read_command_line(loaded("digits_conv")["defaults"], words)
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+@pytest.mark.slow
 def test_another_seed_is_another_network_tested_on_the_same_images(tmp_path, monkeypatch):
     one, other = (run(monkeypatch, tmp_path / seed, "--seed", seed) for seed in "12")
     assert one["feature_extractor"]["sha256"] != other["feature_extractor"]["sha256"]
     assert np.array_equal(np.sum(one["confusion"], axis=1), np.sum(other["confusion"], axis=1))
 
 
+@pytest.mark.slow
+def test_another_network_is_built_and_its_pictures_are_drawn(tmp_path, monkeypatch):
+    options = ["--steps", "2", "--kernel-size", "2", "--widths", "5", "--features", "7"]
+    figures = run_here(monkeypatch, "digits_conv", tmp_path, *options)
+    assert figures["parameters"] == 4 * 5 + 10 + (16 * 5 + 1) * 7 + (7 + 1) * 10
+    assert {path.name for path in tmp_path.glob("*.png")} == {"filters.png", "confusion.png", "mistakes.png"}
+
+
 # --------------------------------------------------------------------------------------------------------- MNIST from a folder
 
 
-@pytest.fixture
-def small_mnist(tmp_path):
-    """MNIST's files with few images of noise."""
-    folder = tmp_path / "small-mnist"
+def small_mnist(folder, training=150):
+    """Write MNIST's files with few images of noise."""
     folder.mkdir()
-    for part, n in (("train", 150), ("t10k", 20)):
+    for part, n in (("train", training), ("t10k", 20)):
         pixels = np.random.default_rng(n).integers(0, 256, (n, 28, 28), dtype=np.uint8)
         (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, *pixels.shape) + pixels.tobytes())
         labels = (np.arange(n) % 10).astype(np.uint8)
@@ -103,49 +102,63 @@ def small_mnist(tmp_path):
     return folder
 
 
-def test_mnist_is_read_from_a_folder_and_drawn_in_another_format(small_mnist, tmp_path, monkeypatch):
-    out, options = tmp_path / "out", ["--data", "mnist", "--steps", "2", "--format", "svg"]
-    figures = run_here(monkeypatch, "digits_conv", out, *options, "--data-dir", str(small_mnist))
+@pytest.mark.slow
+def test_mnist_is_read_from_a_folder_and_drawn_in_another_format(tmp_path, monkeypatch):
+    out, options = tmp_path / "out", ["--steps", "2", "--format", "svg", "--data-dir", small_mnist(tmp_path / "small")]
+    figures = run_here(monkeypatch, "digits_conv", out, "--data", "mnist", *options)
     assert (figures["training_images"], figures["test_images"], figures["batch_size"]) == (150, 20, 128)
     for name in ("filters.svg", "confusion.svg", "mistakes.svg"):
         assert "<svg" in (out / name).read_text()
     network = load_classifier(out / "feature-extractor-mnist.safetensors")
     assert network.features(np.zeros((3, 28, 28, 1), "float32")).shape == (3, 64)
 
+    again = run_here(monkeypatch, "digits_conv", out, "--evaluate", out, *options[2:])
+    assert without_time(again) == without_time(figures)
 
-def test_a_folder_without_mnist_ends_with_a_sentence(tmp_path, monkeypatch):
-    words = refused(monkeypatch, tmp_path / "out", "--data", "mnist", "--data-dir", str(tmp_path))
+    more = ["--data", "mnist", "--data-dir", small_mnist(tmp_path / "other", training=160)]
+    assert "training_images: 150 there, 160 now" in refused(monkeypatch, out, *more, "--resume")
+
+
+def test_folders_that_do_not_hold_the_images_end_with_a_sentence(tmp_path, monkeypatch):
+    words = refused(monkeypatch, tmp_path / "out", "--data", "mnist", "--data-dir", tmp_path)
     assert re.search(r"error: load_mnist: .* has neither train-images-idx3-ubyte nor", words)
+    assert "the digits are part of the package" in refused(monkeypatch, tmp_path / "out", "--data-dir", tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_is_of_mnist_only(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["digits_conv.py", "--data-dir", str(tmp_path), "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(FOLDER / "digits_conv.py"), run_name="__main__")
-    assert ended.value.code == 2
-    assert "--data mnist is not given" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "fashion"], "invalid choice 'fashion' for argument '--data'"),
+        (["--widths"], "--widths: the network needs at least one convolution"),
+        (["--steps", "0"], "--steps: 0 must be at least 1"),
+        (["--sample", "3"], "--sample"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, words, monkeypatch, capsys):
+    assert words in refusal(capsys, monkeypatch, "digits_conv", *options)
 
 
 # --------------------------------------------------------------------------------------- broken off, resumed, never overwritten
 
 
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_twice_and_resumed_ends_as_an_unbroken_one(tmp_path, monkeypatch):
     expected = run(monkeypatch, tmp_path / "unbroken")
     broken = tmp_path / "broken"
-    words = interrupted(monkeypatch, broken, 7)
+    words = interrupted(monkeypatch, "digits_conv", broken, *SHORT, where=STEP, after=7)
     assert re.search(r"stopped after 7 of 40 steps; .*; the same command with --resume goes on from there", words)
-    assert "stopped after 29 of 40 steps" in interrupted(monkeypatch, broken, 22, "--resume")  # in the second epoch
+    words = interrupted(monkeypatch, "digits_conv", broken, *SHORT, "--resume", where=STEP, after=22)
+    assert "stopped after 29 of 40 steps" in words  # in the second epoch
     assert files_in(broken) == {"checkpoint.safetensors"}
     assert without_time(run(monkeypatch, broken, "--resume")) == without_time(expected)
 
-    one, other = (read_state(tmp_path / name / "checkpoint.safetensors") for name in ("unbroken", "broken"))
-    assert one.keys() == other.keys()
-    for name in one.keys() - {"run.seconds"}:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    one, other = (entries(tmp_path / name / "checkpoint.safetensors") for name in ("unbroken", "broken"))
+    assert one == other
     assert (broken / NETWORK).read_bytes() == (tmp_path / "unbroken" / NETWORK).read_bytes()
 
 
+@pytest.mark.slow
 def test_steps_may_grow(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path)
     figures = run_here(monkeypatch, "digits_conv", tmp_path, "--steps", "45", "--no-plots", "--resume")
@@ -153,6 +166,7 @@ def test_steps_may_grow(tmp_path, monkeypatch):
     assert read_state(tmp_path / "checkpoint.safetensors")["optimizer.steps"] == 45
 
 
+@pytest.mark.slow
 def test_another_run_is_refused_with_the_differences(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -162,6 +176,7 @@ def test_another_run_is_refused_with_the_differences(tmp_path, monkeypatch):
     assert run(monkeypatch, tmp_path, "--seed", "3", "--overwrite")["seed"] == 3
 
 
+@pytest.mark.slow
 def test_there_must_be_something_to_resume(tmp_path, monkeypatch):
     assert "error: there is nothing to resume: " in refused(monkeypatch, tmp_path / "typo", "--resume")
     assert not (tmp_path / "typo").exists()

@@ -32,7 +32,9 @@ def options_of(name):
     settings = settings_of(name)
     for part in (settings, settings.run):
         hints = typing.get_type_hints(type(part), include_extras=True)
-        found |= {option(field.name): hints[field.name] for field in dataclasses.fields(part) if field.name != "run"}
+        for field in dataclasses.fields(part):
+            if field.name != "run":
+                found[option(f"no_{field.name}" if field.default is True else field.name)] = hints[field.name]
     return found
 
 

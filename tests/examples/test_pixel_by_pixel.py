@@ -1,28 +1,18 @@
-"""What the examples that draw images pixel by pixel have in common: which bits they learn, and what Ctrl-C and failing pictures leave."""
-
-import re
-import runpy
-import sys
+"""What the lessons that draw images pixel by pixel have in common: which bits they learn, and what Ctrl-C and failing pictures leave."""
 
 import numpy as np
 import pytest
 
-from minigen import plots
+from minigen import lessons, plots
 from minigen.models import BernoulliConditional
 
-from .running import FOLDER, figures_in, run_here
+from .running import ended, figures_in, loaded, run_here
 
 SMALL = {
     "made": ["--hidden", "8"],
     "pixelcnn": ["--features", "6", "--layers", "1", "--batch-size", "8"],
     "pixelrnn": ["--features", "6", "--layers", "1", "--batch-size", "8"],
 }
-EXAMPLES = {name: runpy.run_path(str(FOLDER / f"{name}.py")) for name in SMALL}
-
-
-def sample(monkeypatch, name, out, *options):
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--sample", "9", "--out", str(out), *options])
-    EXAMPLES[name]["run_program"](EXAMPLES[name]["main"])
 
 
 def samples_in(out):
@@ -41,15 +31,15 @@ def samples_in(out):
         (["--binarization", "dynamic"], "dynamic"),
     ],
 )
-def test_the_bits_are_the_ones_asked_for_or_those_of_the_data(name, options, protocol, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options])
-    assert EXAMPLES[name]["parse_arguments"]().binarization == protocol
+def test_the_bits_are_the_ones_asked_for_or_those_of_the_data(name, options, protocol):
+    assert lessons.read_command_line(loaded(name)["defaults"], options).binarization == protocol
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_drawn_is_written_and_the_rest_is_blank(name, tmp_path, monkeypatch, capsys):
     run_here(monkeypatch, name, tmp_path, *SMALL[name], "--steps", "1", "--no-plots")
-    sample(monkeypatch, name, tmp_path)
+    run_here(monkeypatch, name, tmp_path, "--sample", "9")
     finished = samples_in(tmp_path)
     capsys.readouterr()
     quantile, calls = BernoulliConditional.quantile, []
@@ -61,9 +51,8 @@ def test_what_is_drawn_is_written_and_the_rest_is_blank(name, tmp_path, monkeypa
         return quantile(self, *arguments)
 
     monkeypatch.setattr(BernoulliConditional, "quantile", quantile_with_ctrl_c)
-    with pytest.raises(SystemExit) as ended:
-        sample(monkeypatch, name, tmp_path, "--format", "svg")
-    assert re.fullmatch(r"\nstopped after 20 of 64 steps of drawing; what was trained is kept", ended.value.code)
+    words = ended(monkeypatch, name, "--sample", "9", "--format", "svg", "--out", tmp_path)
+    assert words == "\nstopped after 20 of 64 steps of drawing; what was trained is kept"
     assert capsys.readouterr().out == f"written to {tmp_path}/: samples.npz, samples.svg\n"
     drawn = samples_in(tmp_path)
     np.testing.assert_array_equal(drawn[:, :20], finished[:, :20])
@@ -72,6 +61,7 @@ def test_what_is_drawn_is_written_and_the_rest_is_blank(name, tmp_path, monkeypa
     assert (tmp_path / "samples.svg").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_figures_outlive_pictures_that_fail(name, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "image_grid", None)

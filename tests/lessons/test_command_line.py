@@ -25,6 +25,7 @@ class Small(TrainingSettings):
     data: Data = "digits"  # what to learn
     hidden: tuple[Count, ...] = (8, 4)  # units of the layers
     conv: bool = False  # convolutions
+    classes: bool = True  # learn p(x|y)
     learning_rate: Rate = 0.5  # of Adam
     run: Options = Options()
 
@@ -63,6 +64,9 @@ def test_defaults_depend_on_the_options_that_say_so():
     assert (found.hidden, found.steps, found.run.draws) == ((200,), 9, 99)
     found = read("--steps", "3", "--data", "mnist", "--draws", "5")
     assert (found.hidden, found.steps, found.run.draws) == ((200,), 3, 5)
+    assert found.classes
+    found = read("--data", "mnist", "--no-classes")
+    assert (found.data, found.classes) == ("mnist", False)
     found = read("--data", "mnist", "--conv")
     assert (found.conv, found.hidden) == (True, ())
 
@@ -168,6 +172,7 @@ def test_streams_that_cannot_be_changed_are_left_alone(monkeypatch):
         ["--data", "mnist", "--hidden", "3", "2"],
         ["--conv", "--learning-rate", "0.25", "--seed", "4"],
         ["--data", "mnist", "--conv", "--draws", "7"],
+        ["--data", "mnist", "--no-classes"],
     ],
 )
 def test_the_command_that_gives_settings_has_the_options_that_differ(words):

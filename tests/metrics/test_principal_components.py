@@ -51,6 +51,18 @@ def test_images_are_seen_as_vectors():
     assert pca(images, 2).reconstruct(pca(images, 2).project(images)).shape == (50, 6)
 
 
+def test_the_largest_angle_is_that_by_which_a_plane_is_turned():
+    data = np.diag([5.0, 4.0, 1.0])
+    fitted = pca(np.concatenate([data, -data]), 2)
+    angle = np.radians(30)
+    turned = np.array([[1.0, 0, 0], [0, np.cos(angle), np.sin(angle)]])
+    mixed = np.array([[2.0, 1.0], [-3.0, 4.0]]) @ turned  # other vectors of the same plane
+    assert fitted.largest_angle(mixed) == pytest.approx(30)
+    assert fitted.largest_angle(mixed.reshape(2, 3, 1, 1)) == pytest.approx(30)
+    assert fitted.largest_angle(fitted.components[::-1]) == pytest.approx(0, abs=1e-5)
+    assert fitted.largest_angle([[0, 0, 1.0], [1.0, 0, 0]]) == pytest.approx(90)
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000), components=st.integers(1, 5))
 def test_the_likelihood_is_that_of_the_normal_distribution(seed, components):
@@ -96,6 +108,7 @@ def test_the_posterior_is_bayes_rule():
         (lambda: pca(np.zeros(5), 1), r"shape \(5,\)"),
         (lambda: pca(np.full((5, 2), np.nan), 1), "finite"),
         (lambda: pca(data_of(0), 2).project(np.zeros((3, 5))), "5 numbers, not 6"),
+        (lambda: pca(data_of(0), 2).largest_angle(np.eye(2, 5)), "PCA.largest_angle: .* 5 numbers, not 6"),
         (lambda: probabilistic_pca(data_of(0), 6), "leave no variance"),
         (lambda: probabilistic_pca(np.outer(np.arange(5.0), np.ones(3)), 1), "leave no variance"),
     ],

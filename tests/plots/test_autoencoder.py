@@ -1,9 +1,12 @@
-"""Pictures of autoencoders: nets where they were computed, curves beside known values, and the distances that stand below images."""
+"""Pictures of autoencoders: nets where they were computed, curves beside known values, the distances that stand below images, and
+units as images."""
 
 import numpy as np
 import pytest
 
 from minigen import plots
+
+from .mosaics import cells_of
 
 rng = np.random.default_rng(0)
 
@@ -62,3 +65,15 @@ def test_the_distance_to_the_first_image_stands_below_each_other():
     np.testing.assert_array_equal(level.get_ydata(), [2.5, 2.5])
     with pytest.raises(ValueError, match=r"pixel_distances: distances has shape \(2,\), expected \(3,\)"):
         plots.pixel_distances([("a", first)], shifts=[0, 1, 2], distances=[0, 4], levels={})
+
+
+def test_the_strongest_units_are_images_whose_grey_is_zero():
+    weights = np.zeros((6, 3))  # of 2 x 3 pixels and three units
+    weights[:, 0], weights[0, 2], weights[5, 2] = 0.1, 4.0, -2.0
+    figure = plots.strongest_units({"a": weights, "b": weights[:, :1]}, size=(2, 3, 1), most=2)
+    (axes,) = figure.axes
+    cells = cells_of(axes, (2, 3))[..., 0]  # (rows, units, 2, 3); a weight that is the unit's largest is black
+    np.testing.assert_allclose(cells[0, 0], [[0, 0.5, 0.5], [0.5, 0.5, 0.75]], atol=0.01)
+    np.testing.assert_allclose(cells[:, :, 0, 0], [[0, 0], [0, 1]], atol=0.01)  # the second row has one unit
+    with pytest.raises(ValueError, match=r"'a' has shape \(6, 3\), expected \(16, units\)"):
+        plots.strongest_units({"a": weights}, size=(4, 4, 1))
