@@ -36,10 +36,10 @@ from minigen.data.planar_curves import (
     planar_target,
     spirals,
 )
-from minigen.data.quadrants import conceal, hidden_quadrants
+from minigen.data.quadrants import conceal, fill_in, hidden_quadrants
 from minigen.data.surface import bent_sheet, bent_sheet_net
 from minigen.data.table import read_column
-from minigen.data.text import Text, TextStreams, load_shakespeare, read_text, text_windows
+from minigen.data.text import Text, TextStreams, load_shakespeare, passage_of, read_text, text_windows
 
 __all__ = [
     "BINARIZATIONS",
@@ -77,6 +77,7 @@ __all__ = [
     "dequantize",
     "empirical_density",
     "estimated_modes",
+    "fill_in",
     "grid",
     "hidden_quadrants",
     "kernel_density",
@@ -87,6 +88,7 @@ __all__ = [
     "load_mnist",
     "load_shakespeare",
     "moons",
+    "passage_of",
     "planar_target",
     "read_column",
     "read_idx",

@@ -7,7 +7,7 @@ What is known of the image are its visible pixels between -1 and 1, with 0 for e
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 def hidden_quadrants(size: tuple[int, ...], *, visible: int) -> NDArray[np.float32]:
@@ -15,13 +15,13 @@ def hidden_quadrants(size: tuple[int, ...], *, visible: int) -> NDArray[np.float
 
     Args:
         size: (H, W, C) of an image.
-        visible: how many quadrants are visible.
+        visible: how many quadrants are visible, 0 to 3; with 0 the whole image is hidden.
 
     Returns:
         (1, H, W, 1): 1 where a pixel is hidden, 0 where it is visible.
 
     Raises:
-        ValueError: `visible` is not 1, 2 or 3.
+        ValueError: `visible` is not 0, 1, 2 or 3.
 
     Example:
         >>> hidden_quadrants((4, 4, 1), visible=1)[0, ..., 0]
@@ -30,8 +30,8 @@ def hidden_quadrants(size: tuple[int, ...], *, visible: int) -> NDArray[np.float
                [0., 0., 1., 1.],
                [0., 0., 1., 1.]], dtype=float32)
     """
-    if visible not in (1, 2, 3):
-        raise ValueError(f"hidden_quadrants: visible = {visible}, expected 1, 2 or 3 of the four quadrants")
+    if visible not in (0, 1, 2, 3):
+        raise ValueError(f"hidden_quadrants: visible = {visible}, expected 0, 1, 2 or 3 of the four quadrants")
     height, width, _ = size
     hidden = np.ones((1, height, width, 1), np.float32)
     lower, upper, left = slice(height // 2, None), slice(height // 2), slice(width // 2)
@@ -53,3 +53,19 @@ def conceal(images: NDArray[Any], hidden: NDArray[np.float32]) -> NDArray[Any]:
                [1., 0.]])
     """
     return (2 * images - 1) * (1 - hidden)
+
+
+def fill_in(images: NDArray[Any], hidden: NDArray[np.float32], parts: ArrayLike) -> NDArray[Any]:
+    """Return images with other pixels in the place of the hidden ones.
+
+    Args:
+        images: (N, H, W, C).
+        hidden: 1 or 0, of a shape that broadcasts against the images.
+        parts: where the hidden pixels come from: images, or one grey for all; of a shape that broadcasts, too.
+
+    Example:
+        >>> fill_in(np.ones((1, 2, 2, 1)), hidden_quadrants((2, 2, 1), visible=2), 0.5)[0, ..., 0]
+        array([[1. , 0.5],
+               [1. , 0.5]])
+    """
+    return np.where(hidden == 1, parts, images)

@@ -4,6 +4,7 @@ A text is a sequence of characters of any kind: plays, programs, DNA. Its vocabu
 k of the vocabulary is the number k.
 """
 
+import hashlib
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +51,15 @@ class Text:
 
     def __len__(self) -> int:
         return len(self.characters)
+
+    def digest(self) -> str:
+        """Return 16 digits that tell this text from any other.
+
+        Example:
+            >>> Text("banana").digest() == Text("banana").digest() != Text("bananas").digest()
+            True
+        """
+        return hashlib.sha256(self.characters.tobytes() + self.vocabulary.encode()).hexdigest()[:16]
 
     def encode(self, content: str) -> Characters:
         """Return a text in the same vocabulary as numbers, (T,).
@@ -234,3 +244,23 @@ def text_windows(characters: Characters, *, length: int) -> Characters:
     if not 1 <= length <= len(characters):
         raise ValueError(f"text_windows: length {length} does not fit a text of {len(characters)} characters")
     return np.lib.stride_tricks.sliding_window_view(characters, length)
+
+
+def passage_of(content: str, *, length: int) -> slice:
+    """Return where a passage from the middle of a text stands: after a blank line, with whole lines, if that is possible.
+
+    Args:
+        content: the text.
+        length: characters of the passage at most; a shorter text is the passage.
+
+    Example:
+        >>> text = "first" * 25 + "\\n\\n" + "one line\\nand another\\n" * 5
+        >>> text[passage_of(text, length=25)]
+        'one line\\nand another\\n'
+    """
+    latest = max(0, len(content) - length)
+    middle = min(len(content) // 2, latest)
+    blank = content.find("\n\n", middle, latest)
+    first = blank + 2 if blank >= 0 else middle
+    end = content.rfind("\n", first + length // 2, first + length) + 1
+    return slice(first, end or first + length)

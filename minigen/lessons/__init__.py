@@ -14,6 +14,7 @@ from minigen.lessons.images import (
 from minigen.lessons.latents import SHOWN, LatentLesson, LatentOptions, LatentSettings, Plane
 from minigen.lessons.line import LineLesson, LineSettings
 from minigen.lessons.pixels import PROTOCOLS, PixelLesson, PixelSettings
+from minigen.lessons.plane import HIGH_QUALITY, PlanarLesson, coverage_curves, sample_panels
 from minigen.lessons.settings import (
     Count,
     Device,
@@ -33,9 +34,9 @@ from minigen.lessons.settings import (
 from minigen.lessons.snapshots import Snapshots
 
 __all__ = [
-    "CHECKPOINT", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "Count", "DataOptions", "Device", "DrawingOptions", "ImageLesson",
-    "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings", "Lesson", "LineLesson",
-    "LineSettings", "Picture", "PixelLesson", "PixelSettings", "Plane", "Range", "Rate", "Real", "Rows", "RunOptions", "Samples",
-    "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight", "Whole", "load_extractor",
-    "optional", "read_command_line", "teach",
+    "CHECKPOINT", "HIGH_QUALITY", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "Count", "DataOptions", "Device", "DrawingOptions",
+    "ImageLesson", "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings", "Lesson",
+    "LineLesson", "LineSettings", "Picture", "PixelLesson", "PixelSettings", "PlanarLesson", "Plane", "Range", "Rate", "Real", "Rows",
+    "RunOptions", "Samples", "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight",
+    "Whole", "coverage_curves", "load_extractor", "optional", "read_command_line", "sample_panels", "teach",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from minigen.metrics.amortization import Inference, judge_inference
 from minigen.metrics.auroc import auroc, roc_curve
 from minigen.metrics.axioms import Violations, axiom_violations
 from minigen.metrics.classification import accuracy, class_log_joint
+from minigen.metrics.conditional import conditional_likelihoods
 from minigen.metrics.density_match import compare_with_density, matching_bandwidth
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
 from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
@@ -26,7 +27,9 @@ from minigen.metrics.nearest import Nearest, nearest_images
 from minigen.metrics.paired import Gain, paired_gain
 from minigen.metrics.pixels import PixelDistances, pixel_distances, shifted
 from minigen.metrics.principal_components import PCA, ProbabilisticPCA, pca, probabilistic_pca
+from minigen.metrics.probes import probe_accuracies, tuning_accuracies
 from minigen.metrics.reconstruction import squared_error
+from minigen.metrics.text import nats_per_character, surprise
 from minigen.metrics.transport import (
     Transport,
     earth_mover_distance,
@@ -40,11 +43,12 @@ from minigen.metrics.wasserstein import wasserstein1, wasserstein1_floor, wasser
 __all__ = [
     "PCA", "ActiveUnits", "Evidence", "FrechetScore", "Gain", "Inference", "KernelDistance", "LogLikelihood", "ModeCoverage", "Nearest",
     "PixelDistances", "ProbabilisticPCA", "Regularity", "Transport", "Violations", "accuracy", "active_units", "auroc",
-    "axiom_violations", "binned_kernel_density", "bits_per_dimension", "class_log_joint", "compare_with_density", "discriminator_gap",
-    "earth_mover_distance", "elbo", "exact_log_likelihood", "frechet_distance", "frechet_score", "gaussian_distances", "gaussian_frechet",
-    "gaussian_kernel", "ground_cost", "importance_log_likelihood", "jensen_shannon", "judge_inference", "kernel_distance",
-    "kullback_leibler", "matching_bandwidth", "median_bandwidth", "mmd_squared", "mode_coverage", "mode_mass", "nearest_images",
-    "normal_like", "optimal_discriminator", "paired_gain", "pca", "pixel_distances", "plan_cost", "polynomial_kernel",
-    "probabilistic_pca", "regularity", "roc_curve", "shifted", "site_costs", "sorted_plan", "squared_error", "total_variation",
-    "transport_plan", "wasserstein1", "wasserstein1_floor", "wasserstein1_to_quantile",
+    "axiom_violations", "binned_kernel_density", "bits_per_dimension", "class_log_joint", "compare_with_density",
+    "conditional_likelihoods", "discriminator_gap", "earth_mover_distance", "elbo", "exact_log_likelihood", "frechet_distance",
+    "frechet_score", "gaussian_distances", "gaussian_frechet", "gaussian_kernel", "ground_cost", "importance_log_likelihood",
+    "jensen_shannon", "judge_inference", "kernel_distance", "kullback_leibler", "matching_bandwidth", "median_bandwidth", "mmd_squared",
+    "mode_coverage", "mode_mass", "nats_per_character", "nearest_images", "normal_like", "optimal_discriminator", "paired_gain", "pca",
+    "pixel_distances", "plan_cost", "polynomial_kernel", "probabilistic_pca", "probe_accuracies", "regularity", "roc_curve", "shifted",
+    "site_costs", "sorted_plan", "squared_error", "surprise", "total_variation", "transport_plan", "tuning_accuracies", "wasserstein1",
+    "wasserstein1_floor", "wasserstein1_to_quantile",
 ]  # fmt: skip

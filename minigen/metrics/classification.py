@@ -1,5 +1,6 @@
 """How many classes are told rightly: by a classifier, or by a conditional model and Bayes' rule."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def accuracy(scores: ArrayLike, labels: ArrayLike) -> float:
     return float((scores.argmax(axis=1) == labels).mean())
 
 
-def class_log_joint(model: Any, images: Any, *, prior: ArrayLike, samples: int, seed: int = 0) -> NDArray[np.float64]:
+def class_log_joint(
+    model: Any, images: Any, *, prior: ArrayLike, samples: int, judge: Callable[[], Generator]
+) -> NDArray[np.float64]:
     """Return log p(y, class) = log p(y|class) + log p(class). By Bayes' rule the most probable class of y is the one with the largest.
 
     log p(y|class) is estimated by importance sampling, with the same noise for every class, so that part of the error is common to all.
@@ -44,7 +47,7 @@ def class_log_joint(model: Any, images: Any, *, prior: ArrayLike, samples: int, 
         images: y, (N, H, W, C), on the device of the model.
         prior: p(class), (K,), above 0.
         samples: draws of z for each image and class.
-        seed: of these draws.
+        judge: returns what makes the draws, on that device; it is called anew for each class.
 
     Returns:
         (N, K).
@@ -53,7 +56,7 @@ def class_log_joint(model: Any, images: Any, *, prior: ArrayLike, samples: int, 
         >>> from minigen.models import mlp_cvae
         >>> cvae = mlp_cvae(size=(8, 8, 1), condition=3, hidden=(16,), latent=2, rng=Generator(0))
         >>> images = np.zeros((5, 8, 8, 1), np.float32)
-        >>> class_log_joint(cvae, images, prior=[0.5, 0.3, 0.2], samples=4).shape
+        >>> class_log_joint(cvae, images, prior=[0.5, 0.3, 0.2], samples=4, judge=lambda: Generator(1)).shape
         (5, 3)
     """
     log_prior = np.log(np.asarray(prior, dtype=np.float64))
@@ -62,7 +65,6 @@ def class_log_joint(model: Any, images: Any, *, prior: ArrayLike, samples: int, 
     found = np.empty((n, classes))
     for k, one_hot in enumerate(np.eye(classes, dtype=np.float32)):
         c = ops.tensor(np.tile(one_hot, (n, 1)), device=device)
-        rng = Generator(seed, device=device)
-        likelihood = importance_log_likelihood(model, (images, c), samples=samples, rng=rng)
+        likelihood = importance_log_likelihood(model, (images, c), samples=samples, rng=judge())
         found[:, k] = likelihood.values + log_prior[k]
     return found

@@ -29,5 +29,6 @@ __all__ = [
     "LanguageModel", "LogisticMixtureConditional", "NGram", "OrderingMixture", "Packed", "PixelCNN", "PixelRNN", "Posterior",
     "RecurrentLanguageModel", "Segmenter", "Together", "TransformerLanguageModel", "TruncatedBackpropagation", "conv_autoencoder",
     "conv_vae", "fine_tuned", "fit_posteriors", "inpaint", "interpolate", "intersection_over_union", "linear_probe",
-    "mlp_autoencoder", "mlp_cvae", "mlp_gan", "mlp_independent_pixels", "mlp_vae", "ordering_mixture", "pixel_likelihood", "posterior_table",
+    "mlp_autoencoder", "mlp_cvae", "mlp_gan", "mlp_independent_pixels", "mlp_vae", "ordering_mixture", "pixel_likelihood",
+    "posterior_table",
 ]  # fmt: skip

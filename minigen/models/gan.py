@@ -14,6 +14,8 @@ A generator may *collapse* onto a few modes of the data. A discriminator that ju
 that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordinary discriminator of m times as many features (`Packed`).
 """
 
+from itertools import pairwise
+
 import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array
@@ -121,29 +123,38 @@ class Packed(nn.Module):
 
 
 def mlp_gan(
-    *, features: int, latent: int, width: int, rng: Generator, loss: str | AdversarialLoss = "nonsaturating"
+    *,
+    features: int,
+    latent: int,
+    width: int,
+    depth: int = 2,
+    pack: int = 1,
+    rng: Generator,
+    loss: str | AdversarialLoss = "nonsaturating",
 ) -> GAN:
-    """Return a GAN of two perceptrons with two hidden layers each, for small vectors.
+    """Return a GAN of two perceptrons, for small vectors.
 
     Args:
         features: the dimension of an example.
         latent: the dimension of z.
         width: units in a hidden layer.
+        depth: hidden layers of each.
+        pack: examples that the discriminator sees at once; see `Packed`.
         rng: draws the initial weights.
         loss: as for `GAN`.
+
+    Example:
+        >>> gan = mlp_gan(features=2, latent=4, width=8, depth=3, pack=2, rng=Generator(0))
+        >>> gan.discriminator(gan.sample(6, rng=Generator(1))).shape
+        (3, 1)
     """
-    generator = nn.Sequential(
-        nn.Linear(latent, width, rng=rng),
-        nn.ReLU(),
-        nn.Linear(width, width, rng=rng),
-        nn.ReLU(),
-        nn.Linear(width, features, rng=rng),
-    )
-    discriminator = nn.Sequential(
-        nn.Linear(features, width, rng=rng),
-        nn.LeakyReLU(slope=0.2),
-        nn.Linear(width, width, rng=rng),
-        nn.LeakyReLU(slope=0.2),
-        nn.Linear(width, 1, rng=rng),
-    )
-    return GAN(generator, discriminator, latent=latent, loss=loss)
+    hidden = (width,) * depth
+    generator = _perceptron((latent, *hidden, features), nn.ReLU(), rng)
+    judge: nn.Module = _perceptron((pack * features, *hidden, 1), nn.LeakyReLU(slope=0.2), rng)
+    return GAN(generator, Packed(judge, size=pack) if pack > 1 else judge, latent=latent, loss=loss)
+
+
+def _perceptron(sizes: tuple[int, ...], activation: nn.Module, rng: Generator) -> nn.Sequential:
+    """Return linear layers of these sizes with an activation between any two."""
+    first, *others = [nn.Linear(inputs, outputs, rng=rng) for inputs, outputs in pairwise(sizes)]
+    return nn.Sequential(first, *(part for layer in others for part in (activation, layer)))

@@ -9,7 +9,7 @@ probe ends near its one minimum.
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +98,10 @@ def fine_tuned(
         >>> nn.in_batches(network, x).argmax(axis=1)
         array([2, 0, 1])
     """
-    hidden, last = [copy.deepcopy(layer) for layer in encoder.layers[:-1]], encoder.layers[-1]
-    network: Any = nn.Sequential(*hidden, nn.Linear(last.weight.shape[0], classes, rng=rng, initialize=xavier_uniform))
+    *hidden, last = encoder.layers
+    width = cast(nn.Linear, last).weight.shape[0]
+    new = nn.Linear(width, classes, rng=rng, initialize=xavier_uniform)
+    network = nn.Sequential(*(copy.deepcopy(layer) for layer in hidden), new)
     x, y = ops.tensor(inputs, device=rng.device), ops.tensor(labels, device=rng.device)
     _descend(
         network,

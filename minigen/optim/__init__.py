@@ -2,11 +2,21 @@
 
 from minigen.optim.arena import Arena
 from minigen.optim.ema import EMA
-from minigen.optim.games import alternating_step, extragradient_step, simultaneous_step
+from minigen.optim.games import (
+    WAYS,
+    alternating_step,
+    bilinear_distances,
+    bilinear_growth,
+    extragradient_step,
+    measured_growth,
+    play_bilinear_game,
+    simultaneous_step,
+)
 from minigen.optim.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from minigen.optim.schedules import Schedule, constant, cosine, linear_warmup, step_decay
 
 __all__ = [
-    "EMA", "SGD", "Adam", "AdamW", "Arena", "Optimizer", "RMSProp", "Schedule", "alternating_step", "constant", "cosine",
-    "extragradient_step", "linear_warmup", "simultaneous_step", "step_decay",
+    "EMA", "SGD", "WAYS", "Adam", "AdamW", "Arena", "Optimizer", "RMSProp", "Schedule", "alternating_step", "bilinear_distances",
+    "bilinear_growth", "constant", "cosine", "extragradient_step", "linear_warmup", "measured_growth", "play_bilinear_game",
+    "simultaneous_step", "step_decay",
 ]  # fmt: skip

@@ -15,8 +15,12 @@ For vectors and a matrix, V = x^T A y, each pair of singular vectors of A is suc
 alternating steps keep |x|^2 + |y|^2 - eta x^T A y. `training.fit_adversarial` alternates.
 """
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 import minigen.ops as ops
 from minigen.engine import Tensor, TensorLike, grad
@@ -68,6 +72,68 @@ def extragradient_step(value: Value, x: TensorLike, y: TensorLike, *, learning_r
     ahead = simultaneous_step(value, x, y, learning_rate=learning_rate)
     slope_x, slope_y = _slopes(value, *ahead)
     return x - learning_rate * slope_x, y + learning_rate * slope_y
+
+
+WAYS = {"simultaneous": simultaneous_step, "alternating": alternating_step, "extragradient": extragradient_step}
+
+
+def play_bilinear_game(way: str, *, learning_rate: float, steps: int) -> NDArray[np.float64]:
+    """Play V = x y from (1, 0), and return the points (x, y), (steps + 1, 2).
+
+    Args:
+        way: one of WAYS.
+        learning_rate: eta, which is h here.
+        steps: of both players.
+
+    Example:
+        >>> play_bilinear_game("simultaneous", learning_rate=0.5, steps=1)
+        array([[1. , 0. ],
+               [1. , 0.5]])
+    """
+    x, y = ops.tensor(np.array(1.0)), ops.tensor(np.array(0.0))
+    path = [(1.0, 0.0)]
+    for _ in range(steps):
+        x, y = WAYS[way](lambda x, y: x * y, x, y, learning_rate=learning_rate)
+        path.append((float(x.item()), float(y.item())))
+    return np.array(path)
+
+
+def bilinear_growth(way: str, h: float) -> float:
+    """Return the factor by which a step multiplies the distance to (0, 0); of alternating steps, the size of their ellipse.
+
+    Example:
+        >>> bilinear_growth("simultaneous", 0.75), bilinear_growth("alternating", 0.75)
+        (1.25, 1.0)
+    """
+    return {"simultaneous": math.sqrt(1 + h**2), "alternating": 1.0, "extragradient": math.sqrt(1 - h**2 + h**4)}[way]
+
+
+def bilinear_distances(way: str, h: float, steps: int) -> NDArray[np.float64]:
+    """Return the exact distance to (0, 0) after each step from (1, 0), (steps + 1,); alternating steps need h < 2.
+
+    Example:
+        >>> path = play_bilinear_game("alternating", learning_rate=0.3, steps=5)
+        >>> np.allclose(bilinear_distances("alternating", 0.3, 5), np.hypot(*path.T), rtol=1e-12)
+        True
+    """
+    t = np.arange(steps + 1)
+    if way != "alternating":
+        return np.power(bilinear_growth(way, h), t, dtype=np.float64)
+    turn = 2 * math.asin(h / 2)
+    return np.hypot(np.sin(turn * t) - np.sin(turn * (t - 1)), h * np.sin(turn * t)) / math.sin(turn)
+
+
+def measured_growth(way: str, path: NDArray[np.float64], h: float) -> float:
+    """Return the factor of `bilinear_growth` that a path has per step, from its first point to its last.
+
+    Example:
+        >>> path = play_bilinear_game("extragradient", learning_rate=0.2, steps=50)
+        >>> abs(measured_growth("extragradient", path, 0.2) - bilinear_growth("extragradient", 0.2)) < 1e-12
+        True
+    """
+    x, y = path[[0, -1]].T
+    squares = x**2 + y**2 - (h * x * y if way == "alternating" else 0.0)
+    return float((squares[1] / squares[0]) ** (0.5 / (len(path) - 1)))
 
 
 def _slopes(value: Value, x: TensorLike, y: TensorLike) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,10 @@ class History:
         """Return one entry of every row that has it."""
         return [row[name] for row in self.rows if name in row]
 
+    def at(self, steps: Collection[int], name: str) -> list[Any]:
+        """Return one entry of the rows of these steps."""
+        return [row[name] for row in self.rows if row["step"] in steps]
+
     def evenly(self, n: int) -> list[dict[str, Any]]:
         """Return n rows at even distances, from the first to the last; all where there are fewer."""
         count = len(self.rows)
@@ -66,6 +70,21 @@ class History:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over the rows of `state()`."""
         self.rows = [dict(row) for row in state["rows"]]
+
+
+def shared_steps(histories: Sequence[History]) -> list[int]:
+    """Return the steps that all histories have a row of; a run that was resumed with more steps than at first may have others.
+
+    Example:
+        >>> one, other = History(), History()
+        >>> for step in (0, 5, 10):
+        ...     one.record(step)
+        >>> for step in (0, 10, 20):
+        ...     other.record(step)
+        >>> shared_steps([one, other])
+        [0, 10]
+    """
+    return sorted(set.intersection(*(set(history.column("step")) for history in histories)))
 
 
 class Run:

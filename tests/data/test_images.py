@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen.data import Images, coloured, load_digits, split
+from minigen.data import Images, balanced_draw, coloured, load_digits, split
+from minigen.random import Generator
 
 
 def some_images(n, levels=17):
@@ -107,3 +108,27 @@ def test_wrong_arguments_are_named():
         coloured(coloured(data))
     with pytest.raises(ValueError, match="by = 'colour', expected 'class' or 'image'"):
         coloured(data, by="colour")
+
+
+def test_images_are_taken_with_their_labels_by_number_or_by_a_mask():
+    data = some_images(10)
+    taken = data.take(np.array([7, 2]))
+    assert taken.labels.tolist() == [2, 2]
+    assert taken.images[:, 0, 0, 0].tolist() == [7, 2]
+    assert data.take(data.labels == 4).images[:, 0, 0, 0].tolist() == [4, 9]
+    assert taken.classes == data.classes
+
+
+def test_a_balanced_draw_has_as_many_of_each_class():
+    labels = load_digits().labels
+    one, again, other = (balanced_draw(labels, 30, classes=10, rng=Generator(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert len(set(one)) == 30
+    assert set(one) != set(other)
+    np.testing.assert_array_equal(np.bincount(labels[one]), 3)
+
+
+@pytest.mark.parametrize("n", [0, 15, 1750])
+def test_a_draw_that_cannot_be_balanced_is_refused(n):
+    with pytest.raises(ValueError, match=rf"balanced_draw: n = {n}, expected a multiple of the 10 classes, up to 1740"):
+        balanced_draw(load_digits().labels, n, classes=10, rng=Generator(0))

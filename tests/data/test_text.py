@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen.data import Text, TextStreams, load_shakespeare, read_text, text_windows
+from minigen.data import Text, TextStreams, load_shakespeare, passage_of, read_text, text_windows
 from minigen.random import Generator
 
 # ------------------------------------------------------------------------------------------------------------- vocabulary
@@ -165,3 +165,36 @@ def test_windows_are_all_stretches():
     for length in (0, 10):
         with pytest.raises(ValueError, match="does not fit a text of 9 characters"):
             text_windows(np.arange(9), length=length)
+
+
+# ---------------------------------------------------------------------- passages
+
+
+def text_of(length, *, blank=(), lines=()):
+    """Letters with a blank line before some places, and an end of a line before others."""
+    letters = ["x"] * length
+    for place in blank:
+        letters[place - 2 : place] = "\n\n"
+    for place in lines:
+        letters[place - 1] = "\n"
+    return "".join(letters)
+
+
+@pytest.mark.parametrize(
+    ("content", "first", "end"),
+    [
+        (text_of(3000, blank=[900, 1600, 2000], lines=[1700, 2000]), 1600, 2000),  # after the first blank line, whole lines
+        (text_of(3000, blank=[2520]), 2520, 3000),  # the last place that leaves enough
+        (text_of(3000, blank=[2521]), 1500, 1980),  # too late
+        (text_of(3000, blank=[3000]), 1500, 1980),
+        (text_of(3000), 1500, 1980),
+        (text_of(3000, lines=[1510]), 1500, 1980),  # a long line stays broken
+        (text_of(700), 220, 700),
+        (text_of(700, blank=[400]), 220, 700),
+        (text_of(300, blank=[200, 300]), 0, 300),
+    ],
+)  # fmt: skip
+def test_the_passage_begins_after_a_blank_line_that_enough_follows_or_in_the_middle_of_the_text(content, first, end):
+    passage = passage_of(content, length=480)
+    assert content[passage] == content[first:end]
+    assert range(len(content))[passage] == range(first, end)

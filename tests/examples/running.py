@@ -31,7 +31,7 @@ SMALLEST = {
     "pixelrnn": ["--steps", "2", "--features", "6", "--layers", "1"],
     "reparameterization": ["--repetitions", "20"],
     "segmentation": ["--steps", "2"],
-    "transfer": ["--steps", "3", "--draws", "2", "--held-out", "4"],
+    "transfer": ["--steps", "3", "--anomaly-steps", "3", "--draws", "2", "--held-out", "4"],
     "vae": ["--steps", "3", "--evaluation-k", "5"],
     "vae_amortization": ["--steps", "3", "--fit-steps", "3", "--evaluation-k", "5"],
 }  # fmt: skip

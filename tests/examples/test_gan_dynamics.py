@@ -3,18 +3,17 @@
 import json
 import math
 import re
-import runpy
-import sys
 
 import numpy as np
 import pytest
 
 from minigen.data import grid, ring
+from minigen.lessons.plane import EVALUATED
 from minigen.metrics import mode_coverage
 from minigen.random import Generator
 from minigen.training import read_state
 
-from .running import FOLDER, run_here, without_time
+from .running import ended, files_in, loaded, refusal, run_here, without_time
 
 METHODS = ("gan", "pacgan2", "wgan-gp")
 SHORT = ["--steps", "3", "--no-plots"]
@@ -25,36 +24,28 @@ def run(monkeypatch, out, *options):
     return run_here(monkeypatch, "gan_dynamics", out, *SHORT, *options)
 
 
-def files_in(out):
-    return {path.name for path in out.iterdir()}
-
-
 def refused(monkeypatch, out, *options):
     """Run it where it is to end with a sentence; return that."""
-    monkeypatch.setattr(sys, "argv", ["gan_dynamics.py", *SHORT, *options, "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(FOLDER / "gan_dynamics.py"), run_name="__main__")
-    assert isinstance(ended.value.code, str)
-    return ended.value.code
+    words = ended(monkeypatch, "gan_dynamics", *SHORT, *options, "--out", out)
+    assert isinstance(words, str)
+    return words
 
 
-def test_the_bilinear_game_grows_and_shrinks_at_its_exact_rates(tmp_path, monkeypatch):
-    rates = run(monkeypatch, tmp_path, *ONE)["bilinear"]
+def test_a_short_run_has_the_exact_rates_and_counts_what_each_method_covers(tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path, *ONE)
     expected = {
         "simultaneous": math.sqrt(1.04), "alternating": 1.0, "extragradient": math.sqrt(1 - 0.04 + 0.0016)
     }  # fmt: skip
     for way, growth in expected.items():
-        assert rates[way]["exact"] == pytest.approx(growth, rel=1e-15)
-        assert rates[way]["growth"] == pytest.approx(growth, rel=1e-13)
+        assert figures["bilinear"][way]["exact"] == pytest.approx(growth, rel=1e-15)
+        assert figures["bilinear"][way]["growth"] == pytest.approx(growth, rel=1e-13)
+    (found,) = figures["coverage"]["ring"].values()
+    assert 0 <= found["modes"][0] <= 8
+    assert 0 <= found["high_quality"][0] <= 1
+    assert files_in(tmp_path) == {"metrics.json", "ring-gan-0.safetensors"}
 
 
-@pytest.mark.parametrize("way", ["simultaneous", "alternating", "extragradient"])
-def test_the_distances_in_the_picture_are_those_of_the_path(way):
-    example = runpy.run_path(str(FOLDER / "gan_dynamics.py"))
-    path = example["play_bilinear_game"](way)
-    np.testing.assert_allclose(example["exact_distance"](way), np.linalg.norm(path, axis=1), rtol=1e-12)
-
-
+@pytest.mark.slow
 def test_every_method_on_every_data_set_for_every_seed(tmp_path, monkeypatch):
     figures = run(monkeypatch, tmp_path, "--seeds", "2", "--seed", "3")
     assert files_in(tmp_path) == {"metrics.json"} | {
@@ -69,6 +60,7 @@ def test_every_method_on_every_data_set_for_every_seed(tmp_path, monkeypatch):
             assert all(0 <= share <= 1 for share in found["high_quality"])
 
 
+@pytest.mark.slow
 def test_the_discriminator_of_a_pack_sees_two_examples_and_the_critic_is_penalized(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path, "--data", "ring")
     states = {method: read_state(tmp_path / f"ring-{method}-0.safetensors") for method in METHODS}
@@ -82,6 +74,7 @@ def test_the_discriminator_of_a_pack_sees_two_examples_and_the_critic_is_penaliz
     assert generators[0] == generators[1] == generators[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", [ring(), grid()], ids=lambda density: density.name)
 def test_what_is_recorded_is_the_coverage_of_the_averaged_generator(density, tmp_path, monkeypatch):
     run_here(
@@ -92,8 +85,7 @@ def test_what_is_recorded_is_the_coverage_of_the_averaged_generator(density, tmp
         array for name, array in state.items() if name.startswith("average.") and name.endswith("weight.average")
     ]
     biases = [array for name, array in state.items() if name.startswith("average.") and name.endswith("bias.average")]
-    example = runpy.run_path(str(FOLDER / "gan_dynamics.py"))
-    x = Generator(example["EVALUATION_SEED"]).normal((example["EVALUATION_SAMPLES"], 2))
+    x = Generator(loaded("gan_dynamics")["Game"].evaluation_seed).normal((EVALUATED, 2))
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         x = (x if layer == 0 else np.maximum(x, 0)) @ weight + bias
     x = x * density.standard_deviation / 2 + density.mean
@@ -105,6 +97,7 @@ def test_what_is_recorded_is_the_coverage_of_the_averaged_generator(density, tmp
     assert abs(last["modes"] - found.modes) <= 1
 
 
+@pytest.mark.slow
 def test_pictures_in_another_format(tmp_path, monkeypatch):
     run_here(
         monkeypatch, "gan_dynamics", tmp_path, "--steps", "3", "--format", "svg", "--data", "grid", "--methods", "wgan-gp", "gan"
@@ -114,6 +107,7 @@ def test_pictures_in_another_format(tmp_path, monkeypatch):
     assert all("<svg" in (tmp_path / name).read_text() for name in pictures)
 
 
+@pytest.mark.slow
 def test_resuming_goes_on_begins_what_is_not_there_and_changes_nothing(tmp_path, monkeypatch):
     whole = run(monkeypatch, tmp_path / "whole", "--data", "ring", "--methods", "gan", "wgan-gp")
     run(monkeypatch, tmp_path / "part", *ONE)
@@ -126,6 +120,7 @@ def test_resuming_goes_on_begins_what_is_not_there_and_changes_nothing(tmp_path,
     assert again == resumed
 
 
+@pytest.mark.slow
 def test_a_run_with_more_steps_is_drawn_beside_one_that_began_with_as_many(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path, *ONE)
     run_here(
@@ -137,6 +132,7 @@ def test_a_run_with_more_steps_is_drawn_beside_one_that_began_with_as_many(tmp_p
     assert rows[0][-1]["step"] == rows[1][-1]["step"] == 89
 
 
+@pytest.mark.slow
 def test_another_run_in_the_folder_is_not_overwritten_by_mistake(tmp_path, monkeypatch):
     run(monkeypatch, tmp_path, *ONE)
     before = json.loads((tmp_path / "metrics.json").read_text())
@@ -152,3 +148,20 @@ def test_the_critic_with_a_gradient_penalty_finds_all_modes(tmp_path, monkeypatc
     assert np.mean(coverage["ring"]["wgan-gp"]["modes"]) >= 7.5
     assert np.mean(coverage["grid"]["wgan-gp"]["modes"]) >= 23
     assert min(coverage["ring"]["wgan-gp"]["high_quality"] + coverage["grid"]["wgan-gp"]["high_quality"]) > 0.85
+
+
+@pytest.mark.slow
+def test_the_games_of_a_folder_are_measured_again_and_unfinished_ones_are_refused(tmp_path, monkeypatch):
+    options = ["--data", "ring", "--methods", "gan", "wgan-gp"]
+    figures = run(monkeypatch, tmp_path, *options)
+    again = run_here(monkeypatch, "gan_dynamics", tmp_path, *SHORT, *options, "--evaluate", tmp_path)
+    assert without_time(again) == without_time(figures)
+    words = ended(monkeypatch, "gan_dynamics", "--steps", "3", "--data", "ring", "--evaluate", tmp_path)
+    assert "ring-pacgan2-0.safetensors does not exist" in words
+
+
+@pytest.mark.parametrize("methods", [[], ["gan", "gan"]])
+def test_methods_are_named_once_and_at_all(methods, monkeypatch, capsys):
+    assert "--methods: name some of gan, pacgan2, wgan-gp" in refusal(
+        capsys, monkeypatch, "gan_dynamics", "--methods", *methods
+    )

@@ -1,22 +1,27 @@
 """The example of language models: what it writes, of any alphabet; runs that are broken off, resumed, evaluated again."""
 
 import re
-import runpy
-import signal
-import sys
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from minigen import plots
+from minigen import lessons, plots
 from minigen.models import LanguageModel, TruncatedBackpropagation
 from minigen.models.language_model import RecurrentStepper
-from minigen.training import read_state
 
-from .running import FOLDER, figures_in, run_alone, run_here, without_time
-
-EXAMPLE = runpy.run_path(str(FOLDER / "language_model.py"))
+from .running import (
+    ended,
+    entries,
+    figures_in,
+    files_in,
+    interrupted,
+    loaded,
+    refusal,
+    run_alone,
+    run_here,
+    without_time,
+)
 
 
 @pytest.fixture
@@ -37,10 +42,7 @@ def run(monkeypatch, out, gene, *options):
 
 def refused(monkeypatch, out, *options):
     """Run it where it is to end before its time; return its last words."""
-    monkeypatch.setattr(sys, "argv", ["language_model.py", *options, "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(FOLDER / "language_model.py"), run_name="__main__")
-    return ended.value.code
+    return ended(monkeypatch, "language_model", *options, "--out", out)
 
 
 def samples_in(out):
@@ -54,7 +56,9 @@ def samples_in(out):
 
 def test_a_gene_is_learned_like_any_text(gene, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    figures = run_here(monkeypatch, "language_model", out, "--text", gene, "--steps", "12", "--length", "12")
+    figures = run_here(
+        monkeypatch, "language_model", out, "--text", gene, "--steps", "12", "--length", "12", "--no-plots"
+    )
     assert figures["vocabulary"] == "ACGT"
     assert (figures["training_characters"], figures["test_characters"]) == (270, 30)
     assert figures["perplexity"] == pytest.approx(2 ** figures["bits_per_character"])
@@ -63,47 +67,25 @@ def test_a_gene_is_learned_like_any_text(gene, tmp_path, monkeypatch):
     found = samples_in(out)
     assert [head for head, _ in found] == [f"temperature {t}" for t in ("0.5", "0.8", "1", "1.3")]
     assert all(re.fullmatch("[ACGT]{12}", text) for _, text in found)
-    names = {path.name for path in out.iterdir()}
-    assert names == {
-        "checkpoint.safetensors",
-        "metrics.json",
-        "samples.txt",
-        "surprise.png",
-        "temperatures.png",
-        "training.png",
-    }
-
-
-def text_of(length, *, blank=(), lines=()):
-    """Letters with a blank line before some places, and an end of a line before others."""
-    letters = ["x"] * length
-    for place in blank:
-        letters[place - 2 : place] = "\n\n"
-    for place in lines:
-        letters[place - 1] = "\n"
-    return "".join(letters)
+    assert files_in(out) == {"checkpoint.safetensors", "metrics.json", "samples.txt"}
 
 
 @pytest.mark.parametrize(
-    ("content", "first", "end"),
+    ("model", "expected"),
     [
-        (text_of(3000, blank=[900, 1600, 2000], lines=[1700, 2000]), 1600, 2000),  # after the first blank line, whole lines
-        (text_of(3000, blank=[2520]), 2520, 3000),  # the last place that leaves enough
-        (text_of(3000, blank=[2521]), 1500, 1980),  # too late
-        (text_of(3000, blank=[3000]), 1500, 1980),
-        (text_of(3000), 1500, 1980),
-        (text_of(3000, lines=[1510]), 1500, 1980),  # a long line stays broken
-        (text_of(700), 220, 700),
-        (text_of(700, blank=[400]), 220, 700),
-        (text_of(300, blank=[200, 300]), 0, 300),
+        ("lstm", {"features": 256, "dropout": 0.3, "learning_rate": 4e-3}),
+        ("gru", {"features": 256, "dropout": 0.3, "learning_rate": 4e-3}),
+        ("rnn", {"features": 256, "dropout": 0.2, "learning_rate": 2e-3}),
+        ("transformer", {"features": 128, "dropout": 0.1, "learning_rate": 3e-3}),
     ],
-)  # fmt: skip
-def test_the_passage_begins_after_a_blank_line_that_enough_follows_or_amid_the_text(content, first, end):
-    passage = EXAMPLE["passage_amid"](content)
-    assert content[passage] == content[first:end]
-    assert range(len(content))[passage] == range(first, end)
+)
+def test_each_network_has_settings_of_its_own(model, expected):
+    found = lessons.read_command_line(loaded("language_model")["defaults"], ["--model", model])
+    expected |= {"model": model, "texts": 32, "piece": 64, "steps": 1000}
+    assert {name: getattr(found, name) for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_the_guess_that_is_drawn_is_of_the_character_after_the_words_in_its_title(gene, tmp_path, monkeypatch):
     titles = []
     monkeypatch.setattr(plots, "temperatures", lambda *_, title: titles.append(title) or Figure())
@@ -112,6 +94,7 @@ def test_the_guess_that_is_drawn_is_of_the_character_after_the_words_in_its_titl
         assert titles == [f"LSTM, gene.txt: what may follow “…{file.read()[-25:-1]}”"]
 
 
+@pytest.mark.slow
 def test_figures_outlive_pictures_that_fail(gene, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "language_curves", None)
     with pytest.raises(TypeError):
@@ -119,6 +102,7 @@ def test_figures_outlive_pictures_that_fail(gene, tmp_path, monkeypatch):
     assert figures_in(tmp_path / "out")["steps"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gru", "rnn", "transformer"])
 def test_every_model_runs(model, gene, tmp_path, monkeypatch):
     figures = run(monkeypatch, tmp_path / "out", gene, "--model", model)
@@ -127,6 +111,7 @@ def test_every_model_runs(model, gene, tmp_path, monkeypatch):
     assert re.fullmatch("[ACGT]{12}", bold)
 
 
+@pytest.mark.slow
 def test_the_plays_are_read_where_no_text_is_given(tmp_path, monkeypatch):
     figures = run_here(monkeypatch, "language_model", tmp_path, "--steps", "1", "--length", "3", "--no-plots")
     assert figures["training_characters"] + figures["test_characters"] == 99_843
@@ -136,38 +121,29 @@ def test_the_plays_are_read_where_no_text_is_given(tmp_path, monkeypatch):
 # -------------------------------------------------------------------------------------------- broken off, resumed, evaluated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--scheduled-sampling"], ["--model", "transformer"]])
 def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(options, gene, tmp_path, monkeypatch):
     expected = run(monkeypatch, tmp_path / "unbroken", gene, *options)
-    broken, calls = tmp_path / "broken", []
-    owner = LanguageModel if "transformer" in options else TruncatedBackpropagation
-    loss = owner.loss
-
-    def loss_with_ctrl_c(self, batch, **keywords):
-        calls.append(batch)
-        if len(calls) == 4:  # amid the streams' second pass
-            signal.raise_signal(signal.SIGINT)
-        return loss(self, batch, **keywords)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, "loss", loss_with_ctrl_c)
-        words = refused(patch, broken, "--text", gene, "--steps", "6", "--length", "12", "--no-plots", *options)
+    broken, owner = tmp_path / "broken", LanguageModel if "transformer" in options else TruncatedBackpropagation
+    short = ["--text", gene, "--steps", "6", "--length", "12", "--no-plots", *options]
+    # In the fourth step the streams are at their second pass.
+    words = interrupted(monkeypatch, "language_model", broken, *short, where=(owner, "loss"), after=4)
     assert re.search(r"stopped after 4 of 6 steps; .*; the same command with --resume goes on from there", words)
     assert without_time(run(monkeypatch, broken, gene, "--resume", *options)) == without_time(expected)
-    one, other = (read_state(tmp_path / name / "checkpoint.safetensors") for name in ("unbroken", "broken"))
-    assert one.keys() == other.keys()
-    for name in one.keys() - {"run.seconds"}:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    one, other = (entries(tmp_path / name / "checkpoint.safetensors") for name in ("unbroken", "broken"))
+    assert one == other
     assert samples_in(broken) == samples_in(tmp_path / "unbroken")
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_evaluated_and_sampled_from_again(gene, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     expected = run(monkeypatch, out, gene, "--seed", "3")
     (out / "metrics.json").unlink()
-    monkeypatch.setattr(sys, "argv", ["language_model.py", "--evaluate", str(out), "--no-plots", "--length", "12"])
-    runpy.run_path(str(FOLDER / "language_model.py"), run_name="__main__")
-    assert without_time(figures_in(out)) == without_time(expected)
+    again = run_here(monkeypatch, "language_model", out, "--evaluate", out, "--no-plots", "--length", "12")
+    assert without_time(again) == without_time(expected)
+    assert again["command"].endswith("--length 12")
 
     before = (out / "metrics.json").read_bytes()
     run(monkeypatch, out, gene, "--sample", "3", "--prompt", "GATT", "--temperature", "0.7", "--top-k", "2")
@@ -179,6 +155,7 @@ def test_a_finished_run_is_evaluated_and_sampled_from_again(gene, tmp_path, monk
     assert capsys.readouterr().out.endswith(f"written to {out}/: samples.txt\n")
 
 
+@pytest.mark.slow
 def test_sampling_can_be_broken_off_and_what_is_drawn_stays(gene, tmp_path, monkeypatch):
     out = tmp_path / "out"
     run(monkeypatch, out, gene)
@@ -200,6 +177,7 @@ def test_sampling_can_be_broken_off_and_what_is_drawn_stays(gene, tmp_path, monk
 # ------------------------------------------------------------------------------------------------------------------ bad input
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -213,6 +191,7 @@ def test_mistakes_end_with_a_sentence(options, words, gene, tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_texts_that_are_empty_or_too_short_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "text.txt"
     for content, words in (
@@ -223,11 +202,19 @@ def test_texts_that_are_empty_or_too_short_are_refused(tmp_path, monkeypatch):
         assert re.search(words, refused(monkeypatch, tmp_path / "out", "--text", str(path)))
 
 
-def test_a_transformer_has_no_scheduled_sampling(tmp_path, monkeypatch, capsys):
-    assert refused(monkeypatch, tmp_path / "out", "--model", "transformer", "--scheduled-sampling") == 2
-    assert "--scheduled-sampling is for recurrent networks" in capsys.readouterr().err
+def test_a_transformer_has_no_scheduled_sampling(monkeypatch, capsys):
+    words = refusal(capsys, monkeypatch, "language_model", "--model", "transformer", "--scheduled-sampling")
+    assert "--scheduled-sampling is for recurrent networks" in words
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--temperature", "0"), ("--temperature", "-1"), ("--top-k", "0"), ("--length", "0")]
+)
+def test_samples_have_a_length_a_temperature_and_candidates(option, value, monkeypatch, capsys):
+    assert f"{option}: " in refusal(capsys, monkeypatch, "language_model", option, value)
+
+
+@pytest.mark.slow
 def test_another_text_is_another_run(gene, tmp_path, monkeypatch):
     out = tmp_path / "out"
     run(monkeypatch, out, gene)

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal, norm
 
 import minigen as mg
 from minigen import nn, ops
-from minigen.data import conceal, hidden_quadrants
+from minigen.data import conceal, fill_in, hidden_quadrants
 from minigen.models import CVAE, IndependentPixels, Together, mlp_cvae, mlp_independent_pixels, pixel_likelihood
 from minigen.models.cvae import PairMLP
 from minigen.models.likelihoods import GaussianLikelihood
@@ -257,8 +257,24 @@ def test_quadrants_of_four_by_four_pixels(visible, count):
     assert (hidden[0, 0], hidden[3, 3]) == (visible < 2, visible < 3)
 
 
+def test_no_visible_quadrant_hides_the_whole_image():
+    np.testing.assert_array_equal(hidden_quadrants((4, 6, 1), visible=0), np.ones((1, 4, 6, 1)))
+
+
+def test_what_is_filled_in_replaces_the_hidden_pixels_only():
+    rng = np.random.default_rng(0)
+    y, parts, hidden = (
+        rng.normal(size=(3, 4, 4, 1)),
+        rng.normal(size=(3, 4, 4, 1)),
+        hidden_quadrants((4, 4, 1), visible=1),
+    )
+    filled, mask = fill_in(y, hidden, parts), np.broadcast_to(hidden, y.shape) == 1
+    np.testing.assert_array_equal(filled[mask], parts[mask])
+    np.testing.assert_array_equal(filled[~mask], y[~mask])
+
+
 def test_another_number_of_quadrants_is_refused():
-    with pytest.raises(ValueError, match="visible = 4, expected 1, 2 or 3"):
+    with pytest.raises(ValueError, match="visible = 4, expected 0, 1, 2 or 3"):
         hidden_quadrants((4, 4, 1), visible=4)
 
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen.optim import alternating_step, extragradient_step, simultaneous_step
+from minigen.optim import WAYS as WAYS_BY_NAME
+from minigen.optim import (
+    alternating_step,
+    bilinear_distances,
+    bilinear_growth,
+    extragradient_step,
+    measured_growth,
+    play_bilinear_game,
+    simultaneous_step,
+)
 
 WAYS = (simultaneous_step, alternating_step, extragradient_step)
 points = st.floats(-3, 3).filter(lambda number: abs(number) > 1e-3)
@@ -105,3 +114,10 @@ def test_players_keep_their_dtype_and_come_back_as_constants(way):
     assert x.data.dtype == y.data.dtype == np.float32
     assert not x.requires_grad
     assert not y.requires_grad
+
+
+@pytest.mark.parametrize("way", WAYS_BY_NAME)
+def test_paths_have_the_exact_distances_and_growth(way):
+    path = play_bilinear_game(way, learning_rate=0.2, steps=100)
+    np.testing.assert_allclose(bilinear_distances(way, 0.2, 100), np.linalg.norm(path, axis=1), rtol=1e-12)
+    assert measured_growth(way, path, 0.2) == pytest.approx(bilinear_growth(way, 0.2), rel=1e-13)
