@@ -9,9 +9,22 @@ import pytest
 
 from minigen import lessons
 from minigen.lessons.settings import Range, option
+from minigen.optim import Adam
 from minigen.training.run import Run
 
-from .running import FOLDER, SMALLEST, ended, files_in, loaded, refusal, run_alone, run_here, without_time
+from .running import (
+    FOLDER,
+    SMALLEST,
+    ended,
+    entries,
+    files_in,
+    interrupted,
+    loaded,
+    refusal,
+    run_alone,
+    run_here,
+    without_time,
+)
 
 EXAMPLES = pytest.mark.parametrize("name", SMALLEST)
 LONGEST, LONGEST_TOGETHER = 220, 3000  # lines
@@ -93,6 +106,7 @@ def ranges(hint):
     return [found for part in typing.get_args(hint) for found in ranges(part)]
 
 
+@pytest.mark.slow
 @EXAMPLES
 def test_every_number_has_a_range_and_what_is_outside_is_refused_by_name(name, capsys):
     read = loaded(name).get("defaults", loaded(name)["Settings"])
@@ -146,11 +160,30 @@ def test_an_example_repeats_itself_in_another_process_with_all_its_pictures(name
             assert (first / file).read_bytes() == (second / file).read_bytes(), file  # the others tell the time
 
 
+TRAINING = pytest.mark.parametrize(
+    "name", [name for name in SMALLEST if name not in ("optimal_transport", "reparameterization")]
+)
+
+
 @pytest.mark.slow
-@EXAMPLES
+@TRAINING
+def test_an_example_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(name, tmp_path, monkeypatch):
+    whole, broken, options = tmp_path / "whole", tmp_path / "broken", [*SMALLEST[name], "--no-plots"]
+    figures = run_here(monkeypatch, name, whole, *options)
+    words = interrupted(monkeypatch, name, broken, *options, where=(Adam, "step"), after=1)
+    assert re.match(
+        r"\nstopped after 1 of \d+ steps; their state is in .*; the same command with --resume goes on", words
+    )
+    assert all(path.suffix == ".safetensors" for path in broken.iterdir())
+    assert without_time(run_here(monkeypatch, name, broken, *options, "--resume")) == without_time(figures)
+    assert files_in(broken) == files_in(whole)
+    for path in whole.glob("*.safetensors"):
+        assert entries(path) == entries(broken / path.name), path.name
+
+
+@pytest.mark.slow
+@TRAINING
 def test_an_example_that_trains_is_evaluated_again_to_the_same_figures(name, tmp_path, monkeypatch):
-    if not hasattr(settings_of(name), "steps"):
-        return
     figures = run_here(monkeypatch, name, tmp_path, *SMALLEST[name], "--no-plots")
     taken = []
     monkeypatch.setattr(Run, "__iter__", lambda run: taken.append(run) or iter(()))

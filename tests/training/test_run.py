@@ -82,6 +82,7 @@ def test_a_history_may_have_gaps():
     history.record(5, loss=1.0, distance=0.5)
     assert history.column("distance") == [0.5]
     assert history.column("nothing") == []
+    assert history.at([5, 9], "loss") == [1.0]
     copied = History()
     copied.load_state(history.state())
     copied.record(6, loss=0.0)
