@@ -62,3 +62,16 @@ def test_the_page_on_operations_adds_cases_that_pass():
     assert {case.name for case in added} == {"log_cosh", "log_cosh_backward"}
     for case in added:
         gradcheck(lambda *x, case=case: case.outputs(x), case.floats, name=str(case))
+
+
+def test_the_readme_lists_every_lesson_with_its_time():
+    rows = re.findall(
+        r"^\| `(\w+)\.py` \| (.+) \| ([\d.]+ (?:s|min)) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert {name for name, _, _ in rows} == {path.stem for path in (ROOT / "examples").glob("*.py")}
+
+
+def test_the_links_of_the_pages_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
