@@ -154,9 +154,9 @@ FOUNDATIONS = [
                "python examples/reparameterization.py", exact, "exact", digits=2)
         for name, exact in (("score_function", 5.477), ("reparameterized", 2.0))
     ),
-    Figure("held-out digits read rightly, worst of seeds 0 to 4", over_seeds("python examples/digits_conv.py", "accuracy", min),
+    Figure("held-out digits read correctly, worst of seeds 0 to 4", over_seeds("python examples/digits_conv.py", "accuracy", min),
            "python examples/digits_conv.py --seed {}", at_least=0.97, digits=4),
-    Figure("MNIST's test set read rightly", trained("python examples/digits_conv.py --data mnist", "accuracy"),
+    Figure("MNIST's test set read correctly", trained("python examples/digits_conv.py --data mnist", "accuracy"),
            "python examples/digits_conv.py --data mnist", at_least=0.985, digits=4),
 ]  # fmt: skip
 

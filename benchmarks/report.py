@@ -138,7 +138,7 @@ def letter(place: int) -> str:
 def describe(machine: dict[str, Any]) -> str:
     """Describe a machine in a line; the compilers, where nothing was run."""
     if "cpu" not in machine:
-        return ", ".join(f"{name} {version}" for name, version in machine.items())
+        return f"compiled for {machine['target']}; ptxas {machine['ptxas']}, numba-cuda {machine['numba-cuda']}; {machine['date']}"
     wanted = ("python", "numpy", "numba", "torch")
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in wanted if machine["versions"].get(name))
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
