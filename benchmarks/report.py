@@ -23,9 +23,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "figures.md"
 HEAD = """# Figures
 
 Every figure of the project beside a published or exact one, with the command that gives it. `python benchmarks/report.py` writes this
-page from the files in `benchmarks/results/`, and a test fails if it is stale. A figure that had an aim is marked: ✓ reached, ✗ missed.
-The machines are described at the end. No figure is from a GPU: that path is tested on a double of CuPy, and its kernels are compiled, but
-it has not been run on hardware yet.
+page from the files in `benchmarks/results/`, and a test fails if it is stale. Figures with an aim are marked ✓ (met) or ✗ (missed).
+The machines are described at the end. No figure is from a GPU: the code for it is tested on a stand-in for CuPy, and its kernels are
+compiled, but it has not been run on hardware yet.
 
 What is known exactly is checked by tests, beside the figures here: the best discriminator D* = p/(p+q) and the value -log 4 at
 equilibrium, the optimum of the penalized critic between two Gaussians, linear autoencoders against PCA, linear VAEs against probabilistic

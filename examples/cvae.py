@@ -9,11 +9,11 @@ mean. A CVAE has a latent z that chooses among them (Sohn, Lee & Yan 2015). Here
 
 The CVAE therefore gives the hidden pixels together a higher probability. How much higher, in nats per image, is what this lesson measures.
 Both networks learn from the same batches; the baseline is as large as the CVAE's decoder. The gap is given for three lower bounds on the
-CVAE's log p(y|c): the one it is trained on, importance sampling, and draws from the prior. Of the last, too few come near the truth if
-the KL divergence is far above the logarithm of their number.
+CVAE's log p(y|c): the one it is trained on, importance sampling, and draws from the prior. Draws from the prior are too few if
+the KL divergence is far above the logarithm of their number: hardly any of them fits the image.
 
     python examples/cvae.py                                            # 8 x 8 digits, one quadrant visible
-    python examples/cvae.py --task class --out runs/cvae-class         # each class in the same styles
+    python examples/cvae.py --task class --out runs/cvae-class         # every class in the same styles
     python examples/cvae.py --data mnist --visible 1 --out runs/cvae-mnist-1       # the setting of Sohn et al. 2015, section 5.1
     python examples/cvae.py --evaluate runs/cvae --evaluation-k 1000   # the figures of a finished run again, more exactly
 """
@@ -53,7 +53,7 @@ class Settings(lessons.ImageSettings):
     hidden: tuple[Count, ...] = (200, 200)  # units in the hidden layers of every network
     latent: Count = 10  # dimension of z
     samples: Count = 1  # draws of z for each image in training
-    alpha: Share = 1.0  # share of the bound in the hybrid objective; below 1, z is drawn from its prior too
+    alpha: Share = 1.0  # weight of the bound in the hybrid objective; the rest goes to a term with z from the prior
     steps: Count = 2000  # steps of Adam
     run: Options = Options()
 

@@ -6,9 +6,9 @@ A denoising autoencoder sees a damaged image x' and has to return the image x as
     loss = E_q(x'|x)[-log p(x | D(E(x')))]     in nats per image; p is Bernoulli, the encoder is E, the decoder D
 
 To do so it must know what images look like, since no pixel can be copied blindly. It is trained side by side with a plain autoencoder,
-which has never seen damage. The table tells how far from the original the restored images of each are, for every kind of damage.
+which has never seen damage. For every kind of damage, the table shows how far each model's restored images are from the originals.
 
-Damage and repair by turns, with pixels drawn from p, are a Markov chain whose images come to be like those of the data (Bengio et al. 2013,
+Alternating damage and repair, with pixels drawn from p, gives a Markov chain whose images come to resemble the data (Bengio et al. 2013,
 "Generalized denoising auto-encoders as generative models"): --sample N draws N images from it, beginning with noise.
 
     python examples/denoising_autoencoder.py                                    # four kinds of damage to 8 x 8 digits

@@ -43,7 +43,7 @@ class Settings(lessons.ImageSettings):
     features: Count = 64  # numbers that describe an image
     batch_size: Count = 64  # images in a step
     steps: Count = 880  # steps of Adam
-    learning_rate: Rate = 3e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
     run: lessons.DataOptions = lessons.DataOptions()
 
     def __post_init__(self) -> None:

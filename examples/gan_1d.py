@@ -12,7 +12,7 @@ On a line everything can be seen and measured: both densities, D beside D*, the 
     python examples/gan_1d.py                                                   # two Gaussians
     python examples/gan_1d.py --loss wasserstein-gp --out runs/wasserstein-gp
     python examples/gan_1d.py --loss minimax --show-saturation --out runs/minimax
-    python examples/gan_1d.py --target faithful --latent 1 --out runs/faithful  # the lecture's map from z to G(z)
+    python examples/gan_1d.py --target faithful --latent 1 --out runs/faithful  # with the map from z to G(z)
     python examples/gan_1d.py --data my.csv --column height --out runs/height   # numbers of your own
 """
 
@@ -37,13 +37,13 @@ ROWS, FRAMES, FRAME_POINTS = 160, 60, 201  # rows of the history, frames of the 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(lessons.SamplingOptions):
-    show_saturation: bool = False  # also draw what reaches G from a discriminator that is trained to be strong
+    show_saturation: bool = False  # also draw the gradient that G gets from a strongly trained discriminator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(lessons.LineSettings):
     loss: Literal[*ADVERSARIAL] = "nonsaturating"  # what the players minimise
-    latent: Count = 4  # dimension of z; 1 draws the lecture's picture
+    latent: Count = 4  # dimension of z; with 1, the whole map from z to G(z) is drawn
     width: Count = 64  # units in each of the two hidden layers of G and of D
     steps: Count = 8000  # turns of G
     critic_steps: Count = 1  # k: turns of D before each of G's
@@ -51,8 +51,8 @@ class Settings(lessons.LineSettings):
     generator_rate: Rate = 2e-3  # G's learning rate
     beta1: Share = 0.5  # Adam's momentum; with 0.9 the players overshoot each other
     beta2: Share = 0.999  # Adam's average of squared gradients
-    weight_bound: Weight = 0.0  # c, at which the weights of a Wasserstein critic are clipped; 0: nowhere
-    penalty: Weight = 0.0  # lambda, the weight of the penalty on slopes of a Wasserstein critic other than 1
+    weight_bound: Weight = 0.0  # c: a Wasserstein critic's weights are clipped to [-c, c]; 0: not at all
+    penalty: Weight = 0.0  # lambda, the weight of the penalty on a Wasserstein critic's slopes that are not 1
     run: Options = Options()
 
 

@@ -29,7 +29,7 @@ from minigen.training import fit_likelihood, save_state
 class Settings(lessons.TrainingSettings):
     steps: Count = 2000  # steps of Adam
     batch_size: Count = 272  # eruptions in a step; 272 are all of them
-    learning_rate: Rate = 0.1  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 0.1  # Adam's initial one; it falls to 0 along half a cosine
     run: lessons.SamplingOptions = lessons.SamplingOptions()
 
     def __post_init__(self) -> None:

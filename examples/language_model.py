@@ -8,8 +8,8 @@ Shakespeare if none is given, and then draws texts of its own:
     transformer    p(x_t | ...) from masked attention to all characters before     Vaswani et al. 2017
     temperature T  x_t ~ softmax(logits / T)                                       T < 1: likely characters grow likelier
 
-How good it is, is measured on the last tenth of the text, which it has not read: in bits per character, or as the perplexity, the number of
-equally likely characters that would be as hard to guess. Beside it stand counts of one, two and three characters (Shannon 1951).
+It is tested on the last tenth of the text, which it has not read: in bits per character, or as the perplexity, the number of equally likely
+characters that would be as hard to guess. Beside it stand counts of one, two and three characters (Shannon 1951).
 
     python examples/language_model.py                                   # an LSTM of 256 features
     python examples/language_model.py --model gru --scheduled-sampling --out runs/language-student     # trained on its own slips, too
@@ -48,7 +48,7 @@ class Options(lessons.SamplingOptions):
     temperature: Annotated[float | None, Range(0, is_open=True), *optional(float, "T")] = None
     """of the samples, in place of several; below 1 likely characters grow likelier, above 1 unlikely ones"""
     top_k: Annotated[int | None, Range(1), *optional(int, "K")] = None  # draw from the K likeliest characters
-    prompt: Annotated[str | None, *optional(str, "TEXT")] = None  # what the samples go on from
+    prompt: Annotated[str | None, *optional(str, "TEXT")] = None  # text that the samples continue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Settings(lessons.TrainingSettings):
     texts: Count = 32  # read side by side in a step: streams, or the transformer's windows from anywhere
     piece: Count = 64  # characters of each: the reach of backpropagation, or the transformer's window
     steps: Count = 1000  # steps of Adam
-    learning_rate: Rate = 4e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 4e-3  # Adam's initial one; it falls to 0 along half a cosine
     run: Options = Options()
 
     def __post_init__(self) -> None:

@@ -13,8 +13,9 @@ All three say p(x) = prod_i p(x_i | the pixels before x_i). They differ in what 
     python examples/made.py --data mnist --binarization static --ordering random --steps 9000 --out runs/made-mnist
     python examples/made.py --sample 100 --out runs/made                        # 100 images of a finished run; Ctrl-C keeps what is drawn
 
-Row by row, the best clue to a pixel is the neighbour just visited, but hardly any hidden unit has a degree that lets it see exactly that
-far. This may be why, in trials, MADE without --direct did better under a random ordering, and with --direct better still row by row.
+Row by row, the best clue to a pixel is the one just before it, but few hidden units have a degree, the last pixel that they may see, that
+reaches exactly that far. This may be why, in trials, MADE without --direct did better under a random ordering, and with --direct better
+still row by row.
 """
 
 from collections.abc import Iterator
@@ -41,13 +42,13 @@ FIELDS_SHOWN, ORDERINGS_SHOWN = 18, 3
 class Settings(lessons.PixelSettings):
     model: Model = "made"  # what a conditional is
     hidden: tuple[Count, ...] = (128,)  # units of the hidden layers; nade has one layer, a belief net has none
-    orderings: Count = 1  # of made's weights; the model is the mixture
+    orderings: Count = 1  # that share made's weights; the model is their mixture
     ordering: Literal[*ORDERINGS] = "natural"
-    """of made: row by row, or a random one; several natural ones differ in their masks alone"""
+    """made's order of the pixels: row by row, or random; several natural orderings differ only in their masks"""
     direct: bool = False  # connect made's outputs directly to the pixels, too
     steps: Count = 3000  # steps of Adam
     batch_size: Count = 100  # images in a step
-    learning_rate: Rate = 3e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
     weight_decay: Weight = 0.0  # Adam's, of all parameters
 
     def __post_init__(self) -> None:

@@ -44,7 +44,7 @@ class Settings(lessons.ImageSettings):
     code: Count = 8  # numbers for each image
     hidden: tuple[Count, ...] = (128, 64)  # units of the deep encoder's hidden layers; the decoder has them in reverse
     steps: Count = 6000  # steps of Adam
-    learning_rate: Rate = 1e-2  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 1e-2  # Adam's initial one; it falls to 0 along half a cosine
 
 
 class Lesson(lessons.ImageLesson[Settings]):

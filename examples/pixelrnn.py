@@ -38,7 +38,7 @@ class Settings(lessons.PixelSettings):
     model: Literal[*KINDS] = "diagonal"  # Row LSTMs or Diagonal BiLSTMs
     layers: Count = 3  # of LSTMs
     features: Count = 32  # 2h, channels between the layers: even
-    kernel_size: Annotated[int, Range(3)] = 3  # of the first convolution: odd; 3 leaves the LSTMs something to do
+    kernel_size: Annotated[int, Range(3)] = 3  # of the first convolution, odd; 3 leaves the LSTMs something to do
     steps: Count = 1200  # steps of Adam
 
 

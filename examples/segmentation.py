@@ -39,7 +39,7 @@ class Settings(lessons.ImageSettings):
     widths: tuple[Count, ...] = (12, 24, 48)  # channels of the encoder's levels, each half as high and wide as the last
     steps: Count = 1200  # steps of Adam
     batch_size: Count = 32  # pictures in a step
-    learning_rate: Rate = 3e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,7 @@ The encoders were trained on all images by maximum likelihood. With a code z = E
     VAE          raise  ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || N(0, I))       score of an anomaly: -ELBO(x)
 
 An area under the ROC curve (AUROC) says how well a score tells the class that was held out: 0.5 is chance, 1 is perfect. Labelled images
-are drawn ten times, the same number of each class; every accuracy is a mean with its spread. What does not help is in the table, too.
+are drawn ten times, the same number of each class; every accuracy is a mean with its spread. The table also shows what did not help.
 
     python examples/transfer.py                                        # 8 x 8 digits, each digit held out once
     python examples/transfer.py --data mnist --out runs/transfer-mnist
@@ -46,7 +46,7 @@ class Settings(lessons.ImageSettings):
     latent: Count = 16  # length of a code
     steps: Count = 1500  # steps of Adam on all images
     anomaly_steps: Count = 700  # steps of Adam without one class
-    learning_rate: lessons.Rate = 2e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: lessons.Rate = 2e-3  # Adam's initial one; it falls to 0 along half a cosine
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,7 +1,7 @@
 """Train a variational autoencoder on images, and look at what it has learnt.
 
-A code z ~ N(0, I) gives an image x by p(x|z), the decoder. Which codes an image may have come from is said by q(z|x), the encoder, a normal
-distribution. Both learn by raising a bound on log p(x), of one draw of z or of k draws:
+A code z ~ N(0, I) gives an image x by p(x|z), the decoder. The encoder q(z|x), a normal distribution, says which codes an
+image may have come from. Both learn by raising a bound on log p(x), of one draw of z or of k draws:
 
     ELBO   E_q[log p(x|z)] - KL(q(z|x) || N(0, I))                              Kingma & Welling 2014, equation 3
     L_k    E_q[log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)],  ELBO = L_1 <= L_k     Burda et al. 2016, equation 8
@@ -49,7 +49,7 @@ class Settings(lessons.LatentSettings):
     free_bits: Weight = 0.0  # nats of KL that cost nothing, for each latent
     warm_up: Whole = 0  # steps in which beta rises from 0
     steps: Count = 6000  # steps of Adam
-    learning_rate: Rate = 3e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
     run: Options = Options()
 
     def __post_init__(self) -> None:

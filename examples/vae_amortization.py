@@ -55,7 +55,7 @@ class Settings(lessons.ImageSettings):
     full_covariance: bool = False  # of q(z|x), in place of a diagonal one
     steps: Count = 5000  # steps of Adam
     batch_size: Count = 100  # images in a step
-    learning_rate: Rate = 1e-2  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 1e-2  # Adam's initial one; it falls to 0 along half a cosine
     run: Options = Options()
 
 

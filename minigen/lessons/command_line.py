@@ -86,7 +86,7 @@ def _defaults(defaults: Callable[..., S], words: list[str]) -> S:
 def command_of(settings: Settings, defaults: Callable[..., Settings], *, name: str) -> str:
     """Return the command that gives these settings, with the options that differ from their defaults.
 
-    Of how it is run, only options of the lesson's own stand in it, such as how many draws measure it.
+    Of the run options, it includes only those that the lesson itself adds, such as the number of draws for measuring.
 
     Args:
         settings: of a run.

@@ -25,7 +25,7 @@ from minigen.training import DrawingStopped, Run, read_state, table, versions, w
 from minigen.training.files import HasState
 
 CHECKPOINT = "checkpoint.safetensors"  # the file of a run in its folder
-ORDER = 2**32  # is added to the seed of the noise for that of the batches' order
+ORDER = 2**32  # added to the seed of the noise to get that of the batches' order
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T", bound=TrainingSettings)
@@ -86,7 +86,7 @@ class Lesson(Generic[S]):
 class TrainingLesson(Lesson[T]):
     """A lesson that trains models in one or several runs.
 
-    `__init__` loads the data, builds the models and what trains them, and lists the runs; nothing may be written before all are listed.
+    `__init__` loads the data, builds the models and what trains them, and registers the runs; it writes nothing.
 
     Attributes:
         device: where to compute.
@@ -116,11 +116,11 @@ class TrainingLesson(Lesson[T]):
         configuration: Mapping[str, Any] | None = None,
         parts: Mapping[str, HasState],
     ) -> Run:
-        """List a run whose checkpoint keeps these parts and both generators, and which records about so many rows of figures.
+        """Register a run whose checkpoint keeps these parts and both generators.
 
         Args:
             label: stands before the progress bar.
-            rows: of the history, at most; two more where the steps do not divide evenly.
+            rows: about how many rows of figures it records.
             steps: None for those of the settings.
             monitor: as for `Run`.
             file: the checkpoint in the run's folder.
@@ -173,7 +173,7 @@ class TrainingLesson(Lesson[T]):
 
     @classmethod
     def settings_of(cls, folder: Path, settings: T) -> T:
-        """Return the settings of the run in a folder, whatever the command line says, and how to run from the latter.
+        """Return the settings of the run in a folder, with only the run options taken from the command line.
 
         Raises:
             ValueError: the checkpoint is of a lesson with other settings.
@@ -254,8 +254,8 @@ def _begin(runs: Sequence[Run], options: RunOptions, is_trained: bool) -> None:
         run.begin(resume=resume, overwrite=options.overwrite)
         if options.evaluate and run.step < run.steps:
             raise ValueError(
-                f"{run.checkpoint} is of a run that stopped after {run.step:,} of {run.steps:,} steps: its own command with --resume "
-                "finishes it"
+                f"{run.checkpoint} belongs to a run that stopped after {run.step:,} of {run.steps:,} steps: to finish it, repeat its "
+                "command with --resume"
             )
 
 
@@ -303,7 +303,7 @@ def _check_folder(folder: Path) -> None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """End the program with the message of a ValueError or OSError inside the block, which only takes over what the user gave."""
+    """End the program with the message of a ValueError or OSError raised in the block, which only reads what the user gave."""
     try:
         yield
     except (ValueError, OSError) as error:

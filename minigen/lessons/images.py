@@ -28,7 +28,7 @@ Binarization = Literal["static", "dynamic", "threshold"]
 class DataOptions(RunOptions):
     """Where images are, where to compute and where results go."""
 
-    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # of MNIST's or Fashion-MNIST's four files
+    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # with the four files of MNIST or Fashion-MNIST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class ImageSettings(TrainingSettings):
 
     data: ImageSet = "digits"  # what to learn
     batch_size: Count = 64  # images in a step
-    learning_rate: Rate = 1e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 1e-3  # Adam's initial one; it falls to 0 along half a cosine
     run: ImageOptions = ImageOptions()
 
 
@@ -70,7 +70,7 @@ class ImageLesson(TrainingLesson[I]):
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches are as many images as there are."""
+        """The number of batches in one pass over the training images."""
         return len(self.training.images) // self.settings.batch_size
 
     def adam(self, model: Module, *, steps: int | None = None, weight_decay: float = 0.0) -> Adam:
@@ -113,5 +113,5 @@ def load_extractor(path: Path, size: tuple[int, int, int]) -> ConvClassifier:
     extractor = load_classifier(path)
     sizes: Any = extractor.configuration
     if (seen := (*sizes["size"], sizes["channels"])) != size:
-        raise ValueError(f"--extractor {path} is about images {seen}, the model about {size}")
+        raise ValueError(f"--extractor {path} expects images of size {seen}, but the model's are {size}")
     return extractor

@@ -44,7 +44,7 @@ class LatentOptions(ImageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LatentSettings(ImageSettings):
-    """What a lesson on codes has."""
+    """Settings of a lesson about codes."""
 
     run: LatentOptions = LatentOptions()
 

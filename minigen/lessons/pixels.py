@@ -43,7 +43,7 @@ class PixelSettings(ImageSettings):
 
     binarization: Binarization = "threshold"
     """how grey pixels become bits: drawn once, drawn anew each time, or by rounding; compare likelihoods of the same bits only"""
-    learning_rate: Rate = 3e-3  # Adam's at first; it falls to 0 along half a cosine
+    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
 
 
 P = TypeVar("P", bound=PixelSettings)

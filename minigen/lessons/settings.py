@@ -177,7 +177,7 @@ class RunOptions(DrawingOptions):
 
     device: Device = "cpu"  # cpu or gpu: where to compute
     resume: Annotated[bool, _at_most_one] = False
-    """go on where it stopped, to the result that an unbroken run has, bit by bit; with more --steps than before, further"""
+    """continue where it stopped, to the same result, bit for bit, as an uninterrupted run; with more --steps, go further"""
     overwrite: Annotated[bool, _at_most_one] = False
     """replace it"""
     evaluate: Annotated[Path | None, _at_most_one, *optional(Path, "RUN")] = None
@@ -194,7 +194,7 @@ class SamplingOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Checked):
-    """What every lesson has. One that has options of its own for how it is run gives the field `run` a subclass of these."""
+    """Settings common to all lessons. A lesson with run options of its own sets `run` to a subclass of `DrawingOptions`."""
 
     seed: Whole = 0  # of weights, noise and data; the same seed gives the same result
     run: DrawingOptions = DrawingOptions()
@@ -206,7 +206,7 @@ class Settings(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Settings):
-    """What every lesson has that trains a model."""
+    """Settings common to all lessons that train a model."""
 
     steps: Count = 1000  # steps of the optimizer
     run: RunOptions = RunOptions()

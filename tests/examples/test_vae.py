@@ -176,7 +176,7 @@ def test_what_cannot_be_read_ends_with_a_sentence(finished, tmp_path, monkeypatc
     assert "there is no file" in refused("--extractor", tmp_path / "none")
     save_classifier(tmp_path / "other", ConvClassifier(size=(28, 28), features=4, rng=Generator(0)))
     words = refused("--extractor", tmp_path / "other")
-    assert "is about images (28, 28, 1), the model about (8, 8, 1)" in words
+    assert "expects images of size (28, 28, 1), but the model's are (8, 8, 1)" in words
     assert "the digits are part of the package" in refused("--data-dir", tmp_path)
     assert not out.exists()
     words = ended(monkeypatch, "vae", "--likelihood", "bernoulli", "--hidden", "16", "--latent", "4", "--out", finished)

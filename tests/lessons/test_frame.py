@@ -292,7 +292,7 @@ def test_samples_are_drawn_from_a_run_even_an_unfinished_one(tmp_path, monkeypat
     assert capsys.readouterr().out == f"written to {tmp_path}/: samples.npz, samples.pdf\n"
     with np.load(tmp_path / "samples.npz") as arrays:
         np.testing.assert_array_equal(arrays["numbers"], range(7))
-    assert "stopped after 2 of 5 steps: its own command with --resume finishes it" in ended(
+    assert "stopped after 2 of 5 steps: to finish it, repeat its command with --resume" in ended(
         monkeypatch, None, "--evaluate", tmp_path
     )
 
