@@ -18,6 +18,7 @@ modes stands beside that of Lin et al., whose networks are larger and learn for 
     python examples/gan_dynamics.py --data ring --methods gan wgan-gp --out runs/ring
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ from minigen.optim import (
     measured_growth,
     play_bilinear_game,
 )
-from minigen.training import fit_adversarial
+from minigen.training import fit_adversarial, read_state
 
 RATE, STEPS = 0.2, 100  # h and the steps of the bilinear game
 WIDTH, LATENT, BATCH_SIZE = 64, 2, 256  # of each of the three hidden layers of G and D, of z, of a batch
@@ -139,8 +140,18 @@ class Lesson(lessons.TrainingLesson[Settings]):
 
     @classmethod
     def settings_of(cls, folder: Path, settings: Settings) -> Settings:
-        """Return the settings of the command line: each run in the folder knows only its own game."""
-        return settings
+        """Return the settings that the names of the games in the folder tell."""
+        named = (re.fullmatch(r"(ring|grid)-(.+)-(\d+)\.safetensors", path.name) for path in folder.iterdir())
+        found = [match.groups() for match in named if match]
+        if not found:
+            raise ValueError(f"{folder} belongs to another program: it does not hold games on a ring or a grid")
+        names, methods, seeds = (set(column) for column in zip(*found, strict=True))
+        first = min(map(int, seeds))
+        state = read_state(folder / "{}-{}-{}.safetensors".format(*found[0]))
+        return replace(
+            settings, data="both" if len(names) > 1 else names.pop(), methods=tuple(m for m in METHODS if m in methods),
+            seed=first, seeds=max(map(int, seeds)) - first + 1, steps=state["run.steps"],
+        )  # fmt: skip
 
     def of(self, name: str) -> dict[str, list[Game]]:
         """Return the games on one data set, by the method's name."""

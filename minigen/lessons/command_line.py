@@ -12,7 +12,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from minigen.lessons.settings import Settings, option, read_number
+from minigen.lessons.settings import Settings, option, optional, read_number
 
 S = TypeVar("S", bound=Settings)
 
@@ -22,8 +22,10 @@ _registry = ConstructorRegistry()
 
 @_registry.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Read numbers by `read_number`."""
+    """Read numbers by `read_number`, and no empty paths."""
     kind = info.type
+    if kind is Path:
+        return optional(Path, "PATH")[0]
     if kind not in (int, float):
         return None
     return PrimitiveConstructorSpec(
@@ -113,7 +115,14 @@ def command_of(settings: Settings, defaults: Callable[..., Settings], *, name: s
             expected = getattr(first if field.name in chosen else usual, field.name)
             if field.name == "run" or (own is settings.run and field.name in general) or value == expected:
                 continue
-            words.append(option(f"no_{field.name}" if value is False else field.name))
-            if not isinstance(value, bool):
-                words += [shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,))]
+            word = option(f"no_{field.name}" if value is False else field.name)
+            parts = (
+                []
+                if isinstance(value, bool)
+                else [str(part) for part in (value if isinstance(value, tuple) else (value,))]
+            )
+            if len(parts) == 1 and parts[0].startswith("-"):
+                words.append(shlex.quote(f"{word}={parts[0]}"))  # so that the value is not taken for an option
+            else:
+                words += [word, *map(shlex.quote, parts)]
     return " ".join(words)

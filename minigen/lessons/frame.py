@@ -162,12 +162,14 @@ class TrainingLesson(Lesson[T]):
         raise NotImplementedError
 
     def write_samples(self, n: int) -> None:
-        """Write n samples as numbers and as a picture."""
+        """Write n samples as numbers and, unless --no-plots is given, as a picture."""
         drawn = self.samples(n)
-        name = f"samples.{self.settings.run.format}"
+        written = ["samples.npz"]
         write_arrays(self.out / "samples.npz", **drawn.arrays)
-        plots.save(drawn.picture, self.out / name)
-        print(f"written to {self.out}/: samples.npz, {name}")
+        if not self.settings.run.no_plots:
+            written.append(f"samples.{self.settings.run.format}")
+            plots.save(drawn.picture, self.out / written[-1])
+        print(f"written to {self.out}/: {', '.join(written)}")
         if drawn.stopped:
             raise drawn.stopped
 
@@ -186,7 +188,10 @@ class TrainingLesson(Lesson[T]):
             raise ValueError(f"{path} belongs to another program: it does not have {', '.join(missing) or 'steps'}")
         names = (*settings.configuration(), "steps")
         known: Any = {name: tuple(v) if isinstance(v := saved[name], list) else v for name in names}
-        return replace(settings, **known)
+        try:
+            return replace(settings, **known)
+        except ValueError as error:
+            raise ValueError(f"{path} belongs to another program: {error}") from None
 
 
 def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str | None) -> None:
@@ -215,8 +220,11 @@ def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str 
         sys.exit(f"\n{stop}; what was trained is kept")
     except KeyboardInterrupt as interruption:
         if interruption.args:  # a training, which says how far it came
-            sys.exit(f"\n{interruption}; the same command with --resume goes on from there")
+            instead = " in place of --overwrite" if getattr(settings.run, "overwrite", False) else ""
+            sys.exit(f"\n{interruption}; the same command with --resume{instead} goes on from there")
         sys.exit("\nstopped")
+    except MemoryError as error:
+        sys.exit(f"\nerror: there is not enough memory: {error}")
     except FloatingPointError as error:
         sys.exit(f"\nerror: {error}")
 
@@ -247,6 +255,10 @@ def _train_and_show(kind: Any, settings: Any, command: Callable[[Any], str]) -> 
 
 def _begin(runs: Sequence[Run], options: RunOptions, is_trained: bool) -> None:
     """Decide what becomes of checkpoints that are there already."""
+    if options.overwrite:  # one decision for all of them: what is left of the others would not go with the first
+        for run in runs[1:]:
+            if run.checkpoint:
+                run.checkpoint.unlink(missing_ok=True)
     is_there = [run.checkpoint is not None and run.checkpoint.is_file() for run in runs]
     for run, there in zip(runs, is_there, strict=True):
         # Of several runs that were broken off, those that had not begun begin now.
@@ -290,10 +302,10 @@ def _check_folder(folder: Path) -> None:
         OSError: the operating system's reason.
     """
     there = folder
-    while not there.exists():
+    while not (there.exists() or there.is_symlink()):  # a link to nothing is there, too
         there = there.parent
     if not there.is_dir():
-        raise NotADirectoryError(f"--out {folder}: {there} is a file, not a folder")
+        raise NotADirectoryError(f"--out {folder}: {there} is not a folder")
     try:
         with TemporaryFile(dir=there):
             pass

@@ -1,5 +1,6 @@
 """Lessons about images: which ones, as what a model sees them, and a classifier by which samples are judged."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,15 @@ class ImageLesson(TrainingLesson[I]):
 
     def load(self) -> tuple[Images, Images]:
         """Return the images to learn from and the test images."""
-        return load_images(self.settings.data, folder=self.settings.run.data_dir)
+        try:
+            return load_images(self.settings.data, folder=self.settings.run.data_dir)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}. The option for the folder is --data-dir FOLDER") from None
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the settings and what tells these images from others in files of the same names."""
+        images = hashlib.sha256(self.training.images.tobytes()).hexdigest()[:16]
+        return super().configuration() | {"images_sha256": images}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -110,7 +119,10 @@ def load_extractor(path: Path, size: tuple[int, int, int]) -> ConvClassifier:
         FileNotFoundError: there is no such file.
         ValueError: it holds something else, or a classifier of images of another size.
     """
-    extractor = load_classifier(path)
+    try:
+        extractor = load_classifier(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--extractor {path}: {error}") from None
     sizes: Any = extractor.configuration
     if (seen := (*sizes["size"], sizes["channels"])) != size:
         raise ValueError(f"--extractor {path} expects images of size {seen}, but the model's are {size}")

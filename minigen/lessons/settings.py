@@ -73,6 +73,15 @@ def _ranges(hint: Any) -> Iterator[Range]:
             yield from _ranges(part)
 
 
+def _choices(hint: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of a Literal, or of those in a tuple."""
+    if get_origin(hint) is Literal:
+        yield get_args(hint)
+    elif get_origin(hint) is tuple:
+        for part in get_args(hint):
+            yield from _choices(part)
+
+
 def option(name: str) -> str:
     """Return the command line's name of a setting.
 
@@ -85,10 +94,10 @@ def option(name: str) -> str:
 
 @dataclass(frozen=True)
 class Checked:
-    """A dataclass whose numbers are compared with the ranges of their types as soon as it is made.
+    """A dataclass whose values are compared with the ranges and the choices of their types as soon as it is made.
 
     Raises:
-        ValueError: a number is out of its range; the message names the option.
+        ValueError: a number is out of its range, or a word is not among the choices; the message names the option.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -108,6 +117,11 @@ class Checked:
                     module_of(value)
                 except (ValueError, RuntimeError) as error:
                     raise ValueError(f"{option(field.name)} {value}: {error}") from None
+            for choices in _choices(hints[field.name]):
+                for choice in value if isinstance(value, tuple) else (value,):
+                    if choice not in choices:
+                        names = ", ".join(map(str, choices))
+                        raise ValueError(f"{option(field.name)}: {choice} is not one of {names}")
             for accepted in _ranges(hints[field.name]):
                 for number in value if isinstance(value, tuple) else (value,):
                     if number is not None and number not in accepted:
@@ -149,10 +163,16 @@ def optional(kind: type, metavar: str) -> tuple[Any, ...]:
         >>> spec.metavar, spec.is_instance(None)
         ('FILE', True)
     """
+
+    def read(words: list[str]) -> Any:
+        if kind is Path and not words[0]:
+            raise ValueError("the name is empty; a single dot stands for the current folder")
+        return read_number(kind, words[0]) if kind in (int, float) else kind(words[0])
+
     spec = PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
-        instance_from_str=lambda words: read_number(kind, words[0]) if kind in (int, float) else kind(words[0]),
+        instance_from_str=read,
         is_instance=lambda value: value is None or isinstance(value, kind),
         str_from_instance=lambda value: ["" if value is None else str(value)],
     )
@@ -181,7 +201,7 @@ class RunOptions(DrawingOptions):
     overwrite: Annotated[bool, _at_most_one] = False
     """replace it"""
     evaluate: Annotated[Path | None, _at_most_one, *optional(Path, "RUN")] = None
-    """train nothing: measure and draw the finished run in the folder RUN again"""
+    """train nothing: measure and draw the finished run in the folder RUN again, there and with its own settings"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,6 +140,7 @@ class Run:
         self.history = History()
         self.step = 0
         self.seconds = 0.0
+        self._finished = 0  # the steps of a finished run in the checkpoint, which an earlier state does not replace
 
     def __iter__(self) -> Iterator[int]:
         from tqdm import tqdm
@@ -168,6 +169,8 @@ class Run:
                 if noted:
                     self._save()
                     kept = f"; their state is in {self.checkpoint}" if self.checkpoint else ""
+                    if self.step < self._finished:
+                        kept = f"; {self.checkpoint} still holds the finished run"
                     raise KeyboardInterrupt(f"stopped after {self.step} of {self.steps} steps{kept}")
                 if now - saved > self.save_seconds:
                     self._save()
@@ -267,6 +270,8 @@ class Run:
                     "(--resume), overwrite it (--overwrite), or choose another folder (--out)"
                 )
 
+            self._finished = found["run.step"]
+
     def resume(self) -> None:
         """Continue from the checkpoint: load its parts, the history and the number of steps taken.
 
@@ -304,7 +309,7 @@ class Run:
         ]
 
     def _save(self) -> None:
-        if self.checkpoint:
+        if self.checkpoint and self.step >= self._finished:
             for name, part in self.parts.items():
                 for entry, value in part.state().items():
                     if (

@@ -151,13 +151,20 @@ def test_the_critic_with_a_gradient_penalty_finds_all_modes(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_the_games_of_a_folder_are_measured_again_and_unfinished_ones_are_refused(tmp_path, monkeypatch):
-    options = ["--data", "ring", "--methods", "gan", "wgan-gp"]
-    figures = run(monkeypatch, tmp_path, *options)
-    again = run_here(monkeypatch, "gan_dynamics", tmp_path, *SHORT, *options, "--evaluate", tmp_path)
+def test_the_games_of_a_folder_are_measured_again(tmp_path, monkeypatch):
+    figures = run(monkeypatch, tmp_path, "--data", "ring", "--methods", "gan", "wgan-gp", "--seed", "3", "--seeds", "2")
+    again = run_here(monkeypatch, "gan_dynamics", tmp_path, "--evaluate", tmp_path)
     assert without_time(again) == without_time(figures)
-    words = ended(monkeypatch, "gan_dynamics", "--steps", "3", "--data", "ring", "--evaluate", tmp_path)
-    assert "ring-pacgan2-0.safetensors does not exist" in words
+    (tmp_path / "ring-gan-4.safetensors").unlink()
+    words = ended(monkeypatch, "gan_dynamics", "--evaluate", tmp_path)
+    assert "ring-gan-4.safetensors does not exist" in words
+
+
+@pytest.mark.slow
+def test_a_folder_of_another_program_is_not_evaluated(tmp_path, monkeypatch):
+    run_here(monkeypatch, "gaussian_mle", tmp_path, "--steps", "1", "--no-plots")
+    words = ended(monkeypatch, "gan_dynamics", "--evaluate", tmp_path)
+    assert words.startswith(f"error: {tmp_path} belongs to another program")
 
 
 @pytest.mark.parametrize("methods", [[], ["gan", "gan"]])

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
-from minigen.lessons import Count, Rate, SamplingOptions, TrainingSettings, read_command_line
+from minigen.lessons import Count, Rate, SamplingOptions, TrainingSettings, optional, read_command_line
 from minigen.lessons.command_line import command_of
 
 Data = Literal["digits", "mnist"]
@@ -102,6 +102,8 @@ def test_every_kind_of_value():
         (["--format", "jpg"], "invalid choice 'jpg' for argument '--format'"),
         (["--device", "tpu"], "--device tpu: device 'tpu' is unknown"),
         (["--evaluate"], "--evaluate"),
+        (["--evaluate", ""], "the name is empty"),
+        (["--out", ""], "the name is empty"),
         (["--epochs", "3"], "Unrecognized options: --epochs"),
         (["--no-conv"], "Unrecognized options: --no-conv"),
         (["--no-resume"], "Unrecognized options: --no-resume"),
@@ -188,3 +190,13 @@ def test_a_default_that_follows_from_another_option_is_not_said():
     assert command_of(found, defaults, name="small") == "python examples/small.py --data mnist"
     found = read("--hidden", "3", "2", "--out", "a b")
     assert command_of(found, defaults, name="x y") == "python examples/x y.py --hidden 3 2"
+
+
+def test_a_value_that_begins_with_a_dash_is_not_taken_for_an_option():
+    @dataclass(frozen=True, kw_only=True)
+    class Named(TrainingSettings):
+        column: Annotated[str | None, *optional(str, "NAME")] = None  # of the file
+
+    found = read_command_line(Named, ["--column=-b c"])
+    assert found.column == "-b c"
+    assert command_of(found, Named, name="x") == "python examples/x.py '--column=-b c'"

@@ -5,6 +5,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_built(tmp_path, m
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "deeper" / "still"):
         words = ended(monkeypatch, out)
-        assert words == f"error: --out {out}: {tmp_path / 'file'} is a file, not a folder"
+        assert words == f"error: --out {out}: {tmp_path / 'file'} is not a folder"
         assert Lesson.told == []
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -188,6 +189,22 @@ def test_a_folder_that_cannot_be_written_into_is_refused_before_anything_is_buil
     )
     assert Lesson.told == []
     assert not (tmp_path / "new").exists()
+
+
+def test_a_link_to_nothing_is_refused_before_anything_is_built(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert ended(monkeypatch, tmp_path / "link").endswith("link is not a folder")
+    assert Lesson.told == []
+
+
+def test_memory_that_is_not_there_ends_with_a_sentence(tmp_path, monkeypatch):
+    class Huge(Lesson):
+        def train(self):
+            raise MemoryError("unable to allocate 728 TiB")
+
+    assert (
+        ended(monkeypatch, tmp_path, lesson=Huge) == "\nerror: there is not enough memory: unable to allocate 728 TiB"
+    )
 
 
 def test_a_name_that_no_folder_can_have_is_refused(tmp_path, monkeypatch):
@@ -218,6 +235,29 @@ def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(step, tmp_
     one, other = (read_state(tmp_path / which / CHECKPOINT) for which in ("broken", "unbroken"))
     for name in one.keys() - {"run.seconds"}:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_ctrl_c_in_a_finished_run_that_is_run_again_keeps_what_was_finished(tmp_path, monkeypatch):
+    options = ["--fails", "step 2", "--no-plots"]
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "raise_signal", lambda number: None)
+        teach(patch, tmp_path, *options)
+    before = files(tmp_path)
+    words = ended(monkeypatch, tmp_path, *options)
+    assert f"stopped after 3 of 5 steps; {tmp_path / CHECKPOINT} still holds the finished run" in words
+    assert files(tmp_path) == before
+    words = ended(monkeypatch, tmp_path, *options, "--overwrite")
+    assert words.endswith("the same command with --resume in place of --overwrite goes on from there")
+    assert read_state(tmp_path / CHECKPOINT)["run.step"] == 3
+
+
+def test_overwriting_the_first_of_two_runs_overwrites_the_second(tmp_path, monkeypatch):
+    teach(monkeypatch, tmp_path, "--second", "--no-plots")
+    options = ["--second", "--seed", "4", "--fails", "step 1", "--no-plots"]
+    assert "stopped after 2 of 5 steps" in ended(monkeypatch, tmp_path, *options, "--overwrite")
+    monkeypatch.setattr(signal, "raise_signal", lambda number: None)
+    teach(monkeypatch, tmp_path, *options, "--resume")
+    assert figures_of(tmp_path)["seed"] == 4
 
 
 def test_a_training_that_diverges_ends_with_a_sentence_and_leaves_no_figures(tmp_path, monkeypatch):
@@ -297,6 +337,28 @@ def test_samples_are_drawn_from_a_run_even_an_unfinished_one(tmp_path, monkeypat
     )
 
 
+def test_samples_without_a_picture(tmp_path, monkeypatch, capsys):
+    teach(monkeypatch, tmp_path, "--no-plots")
+    capsys.readouterr()
+    teach(monkeypatch, tmp_path, "--sample", "2", "--no-plots")
+    assert capsys.readouterr().out == f"written to {tmp_path}/: samples.npz\n"
+    assert not (tmp_path / "samples.png").exists()
+
+
+def test_a_run_whose_choices_this_lesson_does_not_have_is_not_evaluated(tmp_path, monkeypatch):
+    @dataclass(frozen=True, kw_only=True)
+    class Other(Settings):
+        fails: Literal["never", "always"] = "never"  # type: ignore[assignment]
+
+    teach(monkeypatch, tmp_path, "--no-plots")
+    monkeypatch.setattr(sys, "argv", ["other.py", "--evaluate", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        lessons.teach(Lesson, Other, None)
+    assert end.value.code == (
+        f"error: {tmp_path / CHECKPOINT} belongs to another program: --fails: nowhere is not one of never, always"
+    )
+
+
 def test_what_is_drawn_before_ctrl_c_is_written(tmp_path, monkeypatch):
     teach(monkeypatch, tmp_path, "--fails", "drawing", "--no-plots")
     words = ended(monkeypatch, tmp_path, "--sample", "3")
@@ -373,7 +435,7 @@ def test_a_lesson_that_trains_nothing_has_no_options_of_a_run(tmp_path, monkeypa
             lessons.teach(Still, lessons.Settings, None)
         assert end.value.code == 2
     monkeypatch.setattr(sys, "argv", ["still.py", "--out", str(Path(__file__))])
-    with pytest.raises(SystemExit, match="is a file, not a folder"):
+    with pytest.raises(SystemExit, match="is not a folder"):
         lessons.teach(Still, lessons.Settings, None)
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 
@@ -59,6 +59,19 @@ def test_a_number_out_of_its_range_is_refused_by_the_name_of_its_option(name, go
             Numbers(**{name: value})
         with pytest.raises(ValueError, match=option):
             replace(Numbers(), **{name: value})  # settings are checked however they are made
+
+
+def test_a_word_that_is_not_among_the_choices_is_refused_however_settings_are_made():
+    @dataclass(frozen=True)
+    class Chosen(Checked):
+        one: Literal["a", "b"] = "a"
+        several: tuple[Literal["x", 3], ...] = ("x",)
+
+    assert Chosen("b", (3, "x")).several == (3, "x")
+    with pytest.raises(ValueError, match=r"^--one: c is not one of a, b$"):
+        Chosen("c")
+    with pytest.raises(ValueError, match=r"^--several: 4 is not one of x, 3$"):
+        Chosen("a", ("x", 4))
 
 
 def test_an_open_range_with_two_ends_says_both():
