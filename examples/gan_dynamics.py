@@ -19,7 +19,7 @@ modes stands beside that of Lin et al., whose networks are larger and learn for 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,16 +32,8 @@ from minigen.data import PlanarMixture, grid, ring
 from minigen.lessons import Count
 from minigen.losses import adversarial
 from minigen.models import mlp_gan
-from minigen.optim import (
-    EMA,
-    WAYS,
-    Adam,
-    bilinear_distances,
-    bilinear_growth,
-    cosine,
-    measured_growth,
-    play_bilinear_game,
-)
+from minigen.optim import EMA, Adam, cosine
+from minigen.optim.games import WAYS, bilinear_distances, bilinear_growth, measured_growth, play_bilinear_game
 from minigen.training import fit_adversarial, read_state
 
 RATE, STEPS = 0.2, 100  # h and the steps of the bilinear game
@@ -190,20 +182,14 @@ class Lesson(lessons.TrainingLesson[Settings]):
         for name, methods in figures["coverage"].items():
             rows = []
             for method, found in methods.items():
-                rows.append((f"{METHODS[method].label}: modes covered", spread(found["modes"])))
+                rows.append((f"{METHODS[method].label}: modes covered", lessons.spread(found["modes"])))
                 if method in PUBLISHED[name]:
                     rows.append(("  of Lin et al. 2018", f"{PUBLISHED[name][method]}"))
-                share = f"{spread(100 * np.array(found['high_quality']))}%"
+                share = f"{lessons.spread(100 * np.array(found['high_quality']))}%"
                 rows.append((f"  samples at a mode (exact {lessons.HIGH_QUALITY:.1%})", share))
                 seconds = np.mean([game.run.seconds for game in self.games[name, method]])
                 rows.append(("  seconds a run", f"{seconds:.1f}"))
             yield f"{name}: {len(DATA[name]().centres)} modes, {s.steps} steps, {seeds}", rows
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return the mean, and the standard deviation where there are several values."""
-    mean = f"{np.mean(values):.1f}"
-    return f"{mean} ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
 
 
 if __name__ == "__main__":

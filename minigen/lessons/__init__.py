@@ -14,7 +14,7 @@ from minigen.lessons.images import (
 from minigen.lessons.latents import SHOWN, LatentLesson, LatentOptions, LatentSettings, Plane
 from minigen.lessons.line import LineLesson, LineSettings
 from minigen.lessons.pixels import PROTOCOLS, PixelLesson, PixelSettings
-from minigen.lessons.plane import HIGH_QUALITY, PlanarLesson, coverage_curves, sample_panels
+from minigen.lessons.plane import HIGH_QUALITY, PlanarLesson, coverage_curves, sample_panels, spread
 from minigen.lessons.settings import (
     Count,
     Device,
@@ -38,5 +38,5 @@ __all__ = [
     "ImageLesson", "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings", "Lesson",
     "LineLesson", "LineSettings", "Picture", "PixelLesson", "PixelSettings", "PlanarLesson", "Plane", "Range", "Rate", "Real", "Rows",
     "RunOptions", "Samples", "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight",
-    "Whole", "coverage_curves", "load_extractor", "optional", "read_command_line", "sample_panels", "teach",
+    "Whole", "coverage_curves", "load_extractor", "optional", "read_command_line", "sample_panels", "spread", "teach",
 ]  # fmt: skip

@@ -100,3 +100,14 @@ def coverage_curves(lessons: Mapping[str, Sequence[PlanarLesson[Any]]], *, title
     }
     total = len(next(iter(lessons.values()))[0].density.centres)
     return plots.coverage_curves(steps, **curves, total=total, ceiling=HIGH_QUALITY, title=title)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the mean of some runs, and their standard deviation if there are several.
+
+    Example:
+        >>> spread([7.0]), spread([7.0, 9.0])
+        ('7.0', '8.0 ± 1.4')
+    """
+    mean = f"{np.mean(values):.1f}"
+    return f"{mean} ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
