@@ -17,7 +17,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-import minigen.ops as ops
 from minigen import metrics, nn, plots
 from minigen.lessons.images import ImageLesson, ImageOptions, ImageSettings, load_extractor
 from minigen.lessons.settings import optional
@@ -112,7 +111,7 @@ class LatentLesson(ImageLesson[I]):
             k: draws of z for each image in L_k, which estimates log p(x).
             levels: of a pixel, where densities are of grey values; 1 for bits.
         """
-        seen = ops.tensor(self.seen, device=self.device).data
+        seen = self.to_device(self.seen)
         bound = metrics.elbo(self.model, seen, draws=draws, rng=self.judge())
         likelihood = metrics.importance_log_likelihood(self.model, seen, samples=k, rng=self.judge(), progress=True)
         dimensions = self.seen[0].size
@@ -195,8 +194,8 @@ class LatentLesson(ImageLesson[I]):
 
     def inpainting(self) -> Figure:
         """Hide the lower half of test images, and let the model fill it in."""
-        images, height = ops.tensor(self.seen[:SHOWN], device=self.device).data, self.size[0]
-        visible = ops.tensor(np.arange(height)[:, None, None] < height // 2, device=self.device).data  # (H, 1, 1)
+        images, height = self.to_device(self.seen[:SHOWN]), self.size[0]
+        visible = self.to_device(np.arange(height)[:, None, None] < height // 2)  # (H, 1, 1)
         rows = [("test images", images), ("what is visible", images * visible + 0.5 * ~visible)]
         for steps in (1, 10, 100):
             filled = inpaint(self.model, images, visible, steps=steps, rng=self.judge())

@@ -1,7 +1,7 @@
 """Lessons about images that are drawn pixel by pixel, by models whose log-likelihood is exact.
 
 samples       and how they grow, one pixel after the other
-completions   of which the upper half is given
+completions   of images whose upper half is given
 fields        which pixels the prediction of one pixel depends on
 
 Ctrl-C may stop a long drawing; `--sample N` then writes what was drawn so far, and the rest is blank.

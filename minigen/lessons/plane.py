@@ -91,7 +91,7 @@ def sample_panels(lessons: Mapping[str, PlanarLesson[Any]], *, title: str) -> Fi
 
 
 def coverage_curves(lessons: Mapping[str, Sequence[PlanarLesson[Any]]], *, title: str) -> Figure:
-    """Draw how the coverage of one mixture goes on in the course of the training, a curve for each label and a band over its runs."""
+    """Draw how the coverage of one mixture develops during training: a curve for each label, and a band over its runs."""
     histories = {label: [lesson.runs[0].history for lesson in found] for label, found in lessons.items()}
     steps = shared_steps([history for found in histories.values() for history in found])
     curves = {
