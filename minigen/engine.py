@@ -25,18 +25,17 @@ import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import NoneType, SimpleNamespace
+from types import NoneType
 from typing import Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeAlias
 
 import numpy as np
 
 from minigen import diagnosis
 from minigen.backend import Array, array_module, device_of
+from minigen.interchange import Interchange
+from minigen.operators import Operators, table
 
 Signature = ParamSpec("Signature")
-
-operators = SimpleNamespace()
-"""The primitives behind Tensor's operators and methods; `minigen.ops` fills it in."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- modes
@@ -118,7 +117,7 @@ class Storage:
         self.version = 0
 
 
-class Tensor:
+class Tensor(Operators, Interchange):
     """An array that takes part in differentiation.
 
     `minigen.tensor` makes one from lists, numbers and arrays; this constructor wraps an array as it is, without a copy.
@@ -140,8 +139,7 @@ class Tensor:
         array([ 2., 20.])
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "grad_memory", "node", "requires_grad", "storage")
-    __array_ufunc__ = None  # or ndarray * Tensor would loop over the elements and make an array of Tensors
+    __slots__ = ("__weakref__", "_grad_memory", "data", "grad", "node", "requires_grad", "storage")
 
     def __init__(self, data: Array, requires_grad: bool = False, node: "Node | None" = None, name: str = "") -> None:
         if requires_grad and getattr(data, "dtype", np.dtype(object)).kind != "f":
@@ -153,10 +151,8 @@ class Tensor:
         self.node = node
         self.requires_grad = requires_grad or node is not None
         self.grad: Tensor | None = None
-        self.grad_memory: Array | None = None  # where grad is to be written, if an optimizer has provided a place
+        self._grad_memory: Array | None = None
         self.storage = Storage(name, data.shape) if node is None else None
-
-    # -- the array
 
     @property
     def name(self) -> str:
@@ -173,105 +169,6 @@ class Tensor:
     def version(self) -> int:
         """The number of in-place writes to a leaf so far; `backward` refuses a graph that saved an older one."""
         return self.storage.version if self.storage else 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of every axis."""
-        return self.data.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.data.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.data.size
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The elements' type."""
-        return self.data.dtype
-
-    @property
-    def device(self) -> str:
-        """Where the array is: "cpu" or "gpu"."""
-        return str(device_of(self.data))
-
-    def numpy(self) -> np.ndarray:
-        """Return the NumPy array behind the tensor, sharing its memory.
-
-        Raises:
-            RuntimeError: the tensor requires grad (use `.detach().numpy()`) or sits on the GPU (use `.to("cpu").numpy()`).
-        """
-        if self.requires_grad:
-            raise RuntimeError(
-                "numpy(): what NumPy computes leaves no graph, and this tensor requires grad; call .detach() first"
-            )
-        if self.device == "gpu":
-            raise RuntimeError("numpy(): this tensor sits on the GPU; call .to('cpu') first, which copies it")
-        return self.data
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def __dlpack__(
-        self,
-        *,
-        stream: int | Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
-        """Hand the memory to another library without a copy: `torch.from_dlpack(x)`, `numpy.from_dlpack(x)`, `cupy.from_dlpack(x)`.
-
-        Both sides then see each other's writes, except that the version counter does not: after writing over there into memory that a
-        graph has saved, call `x.mark_written()`. Read-only memory is marked as such; PyTorch takes no notice of the mark.
-
-        Args:
-            stream: the consumer's CUDA stream; None on the CPU.
-            max_version: the newest version of DLPack that the consumer reads.
-            dl_device: where the consumer wants the array, a pair as `__dlpack_device__` returns.
-            copy: True for a copy, False for none in any case. All four are those of the array API standard, 2023.12.
-
-        Raises:
-            BufferError: the tensor requires grad; it is reversed (PyTorch would end the process over a negative stride); it is read-only
-                and the consumer knows no such mark; or the array cannot be had on `dl_device`.
-
-        Example:
-            >>> x = Tensor(np.array([1.0, 2.0]))
-            >>> np.from_dlpack(x)[0] = 7.0
-            >>> x.data
-            array([7., 2.])
-        """
-        if self.requires_grad:
-            raise BufferError(
-                "__dlpack__: another library's operations leave no graph, and this tensor requires grad; call .detach() first"
-            )
-        if not copy and any(n > 1 and stride < 0 for n, stride in zip(self.shape, self.data.strides, strict=True)):
-            raise BufferError(
-                f"__dlpack__: an axis runs backwards, the strides are {self.data.strides}; hand over a copy, mg.tensor(x)"
-            )
-        wishes = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
-        try:
-            return self.data.__dlpack__(**{name: wish for name, wish in wishes.items() if wish is not None})
-        except BufferError as error:
-            raise BufferError(
-                f"__dlpack__: {str(error).rstrip('.')}; hand over a copy, mg.tensor(x), or x.to('cpu') from the GPU"
-            ) from error
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        """Return DLPack's number for the kind of device, 1 for the CPU and 2 for CUDA, and which of them it is."""
-        return self.data.__dlpack_device__()
-
-    def item(self) -> float | int | bool:
-        """Return the value of a one-element tensor as a Python number. On the GPU this waits for the device."""
-        if self.size != 1:
-            raise ValueError(
-                f"item(): the tensor has {self.size} elements, shape {self.shape}; only one element has one value"
-            )
-        return self.data.item()
 
     def detach(self) -> "Tensor":
         """Return the same array as a constant: no gradient flows through it."""
@@ -296,31 +193,6 @@ class Tensor:
         """Say that the memory was overwritten: graphs that saved the former values can no longer run backward."""
         if self.storage is not None:
             self.storage.version += 1
-
-    def __len__(self) -> int:
-        if self.ndim == 0:
-            raise TypeError("len(): a 0-d tensor has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator["Tensor"]:
-        return (self[i] for i in range(len(self)))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ValueError(
-                f"a tensor of shape {self.shape} has no single truth value; reduce it first, e.g. (x > 0).data.all()"
-            )
-        return bool(self.data)
-
-    def __repr__(self) -> str:
-        values = np.array2string(
-            self.data if self.device == "cpu" else self.data.get(), separator=", ", prefix="tensor(", threshold=100
-        )
-        if self.node is not None:
-            origin = f"from {self.node.primitive.name}"
-        else:
-            origin = "leaf that requires grad" if self.requires_grad else "constant"
-        return f"tensor({values}, shape={self.shape}, dtype={self.dtype}, device={self.device}, {origin})"
 
     # -- gradients
 
@@ -360,136 +232,36 @@ class Tensor:
         for leaf, gradient in gradients.items():
             leaf._add_gradient(gradient)
 
+    def write_grad_into(self, memory: Array | None) -> None:
+        """Forget the gradient, and let the next one be written into `memory`, for an optimizer that keeps all gradients in one vector.
+
+        Args:
+            memory: an array of this tensor's shape, dtype and device; None for memory of its own.
+
+        Example:
+            >>> gradients = np.zeros(5)
+            >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+            >>> x.write_grad_into(gradients[:2])
+            >>> (x + x).backward(np.ones(2))
+            >>> gradients
+            array([2., 2., 0., 0., 0.])
+        """
+        self.grad = None
+        self._grad_memory = memory
+
     def _add_gradient(self, gradient: Array) -> None:
         """Add to `.grad`, which always owns its memory: a vjp may have handed one array to several leaves."""
         if self.grad is not None:
             self.grad.data += gradient
-        elif self.grad_memory is not None:
-            self.grad_memory[...] = gradient
-            self.grad = Tensor(self.grad_memory)
+        elif self._grad_memory is not None:
+            self._grad_memory[...] = gradient
+            self.grad = Tensor(self._grad_memory)
         else:
             self.grad = Tensor(gradient.copy())
-
-    # -- operators: one line each; the table `operators` holds the primitives
-
-    def __add__(self, other: "TensorLike | float") -> "Tensor":
-        return add(self, other)
-
-    def __radd__(self, other: "TensorLike | float") -> "Tensor":
-        return add(other, self)
-
-    def __sub__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.subtract(self, other)
-
-    def __rsub__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.subtract(other, self)
-
-    def __mul__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.multiply(self, other)
-
-    def __rmul__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.multiply(other, self)
-
-    def __truediv__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.divide(self, other)
-
-    def __rtruediv__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.divide(other, self)
-
-    def __pow__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.power(self, other)
-
-    def __rpow__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.power(other, self)
-
-    def __matmul__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.matmul(self, other)
-
-    def __rmatmul__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.matmul(other, self)
-
-    def __neg__(self) -> "Tensor":
-        return operators.negative(self)
-
-    def __pos__(self) -> "Tensor":
-        return self
-
-    def __abs__(self) -> "Tensor":
-        return operators.abs(self)
-
-    def __eq__(self, other: "TensorLike | float") -> "Tensor":  # type: ignore[override]
-        return operators.equal(self, other)
-
-    def __ne__(self, other: "TensorLike | float") -> "Tensor":  # type: ignore[override]
-        return operators.not_equal(self, other)
-
-    def __lt__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.less(self, other)
-
-    def __le__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.less_equal(self, other)
-
-    def __gt__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.greater(self, other)
-
-    def __ge__(self, other: "TensorLike | float") -> "Tensor":
-        return operators.greater_equal(self, other)
-
-    __hash__ = object.__hash__  # `==` compares elements, so identity is what tells two tensors apart in a set or a dict
-
-    def __getitem__(self, key: Any) -> "Tensor":
-        return operators.index(self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise TypeError(
-            "a tensor's elements cannot be assigned, since a graph may have saved them; build a new tensor with mg.where(mask, new, old) "
-            "or mg.scatter_add, or overwrite a whole leaf with x.assign(values)"
-        )
-
-    # -- methods: the commonest operations
-
-    @property
-    def T(self) -> "Tensor":
-        """The tensor with its axes reversed."""
-        return operators.transpose(self)
-
-    def reshape(self, *shape: int) -> "Tensor":
-        """See `ops.reshape`."""
-        return operators.reshape(self, shape=shape)
-
-    def transpose(self, *axes: int) -> "Tensor":
-        """See `ops.transpose`."""
-        return operators.transpose(self, axes=axes or None)
-
-    def sum(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
-        """See `ops.sum`."""
-        return operators.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
-        """See `ops.mean`."""
-        return operators.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
-        """See `ops.max`."""
-        return operators.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: "Axis" = None, keepdims: bool = False) -> "Tensor":
-        """See `ops.min`."""
-        return operators.min(self, axis=axis, keepdims=keepdims)
-
-    def astype(self, dtype: Any) -> "Tensor":
-        """See `ops.astype`."""
-        return operators.astype(self, dtype=dtype)
-
-    def to(self, device: str) -> "Tensor":
-        """Return the tensor on a device: "cpu" or "gpu". The gradient comes back to where this tensor is."""
-        return operators.to_device(self, device=device, source=self.device)
 
 
 TensorLike: TypeAlias = Tensor | Array
 """What a primitive accepts: a Tensor, or an array of the same device. Elementwise ones also take Python numbers."""
-
-Axis: TypeAlias = int | tuple[int, ...] | None
 
 
 # ----------------------------------------------------------------------------------------------------------------- Node
@@ -497,6 +269,8 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 
 class Node:
     """One recorded operation: where its cotangent goes next, and what its vjps need on the way.
+
+    `saved` holds what the vjps below name in their signatures, under those names, and nothing else.
 
     A node holds its parents and arrays, never its own output Tensor: references run from outputs to inputs only, so a graph is freed
     by reference counting as soon as its output is dropped. An edge leads to the parent's node or, where the parent is a leaf, to that
@@ -506,21 +280,34 @@ class Node:
     __slots__ = ("dtype", "parents", "plan", "primitive", "record", "saved", "sequence", "shape", "versions")
 
     def __init__(
-        self, primitive: "Primitive", plan: "Plan", parents: "list[Edge | None]", saved: Sequence[Any], output: Array
+        self, primitive: "Primitive", plan: "Plan", parents: "list[Edge | None]", saved: dict[str, Any], output: Array
     ) -> None:
         self.sequence = _next_sequence()
         self.primitive = primitive
         self.plan = plan
         self.parents = parents
-        self.saved: Sequence[Any] | None = saved
+        self.saved: dict[str, Any] | None = saved
         self.shape = output.shape
         self.dtype = output.dtype
         self.versions: Sequence[tuple[Storage, int]] = ()
         self.record: Record | None = None
 
-    def saved_tensors(self) -> list[Any]:
-        """Return what was saved, with every differentiable value back in its place in the graph."""
-        return [source(self, value) for source, value in zip(self.plan.sources, self.saved or (), strict=True)]
+    def saved_on_graph(self) -> dict[str, Any]:
+        """Return `saved` with the arguments and the output as Tensors in their places in the graph."""
+
+        def placed(value: Any, edge: "Edge | None") -> Any:
+            return Tensor(value, False, edge) if isinstance(edge, Node) else value if edge is None else edge
+
+        saved = dict(self.saved or {})
+        for name, edge in zip(self.primitive.arguments, self.parents, strict=False):
+            if name in saved:
+                saved[name] = placed(saved[name], edge)
+        variadic = self.primitive.variadic
+        if variadic in saved:
+            saved[variadic] = tuple(map(placed, saved[variadic], self.parents[len(self.primitive.arguments) :]))
+        if "out" in saved:
+            saved["out"] = Tensor(saved["out"], False, self)
+        return saved
 
 
 Edge: TypeAlias = Node | Tensor
@@ -533,7 +320,7 @@ class Record(NamedTuple):
     """What the debug mode remembers of a node: the line that made it, and all that went in and out."""
 
     output: Array
-    inputs: list[Any]
+    inputs: Sequence[Any]
     origin: str
 
 
@@ -541,26 +328,22 @@ class Record(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """One vjp that a node can run: for the argument at `position`, with the saved values at `values`."""
+    """One vjp that a node runs: `vjp(cotangent, *take(saved))` is the cotangent of the argument at `position`."""
 
     position: int
     vjp: Callable[..., Any]
-    values: slice
+    take: Callable[[dict[str, Any]], Sequence[Any]]
 
 
 class Plan(NamedTuple):
-    """What a primitive does for one pattern of arguments that require grad; made once, at the first call of that pattern.
-
-    The *pool* is all that a vjp can ask for, in this order: the arguments, the output, residuals, keywords, the arguments' shapes.
-    """
+    """What a primitive does for one pattern of arguments that require grad; made once, at the first call of that pattern."""
 
     pulls: list[Pull]
-    joint: Callable[..., Any] | None  # runs first, on all that is saved; the pulls take their parts of what it returns
-    pick: Callable[[list[Any]], Sequence[Any]]  # from the pool to what is saved
-    sources: list[Callable[[Node, Any], Any]]  # for each saved value, what puts it back into the graph
-    is_plain: bool  # only arguments and the output are saved, and the pool ends there
-    keywords: list[str]  # those in the pool
-    shapes: list[int]  # the arguments whose shapes are in the pool
+    # What a node saves: the names of values, each with its place among arguments, output and residuals; those of arguments' shapes,
+    # likewise; and those of keywords.
+    keeps: list[tuple[str, int]]
+    shapes: list[tuple[str, int]]
+    keywords: list[str]
     watched: list[int]  # the positions of the arguments whose values are saved
 
 
@@ -612,7 +395,8 @@ class Primitive(Generic[Signature]):
         self.is_view = is_view
         self.vjps: dict[str, Callable[..., Any] | None] = {}
         self.joint: Callable[..., Any] | None = None
-        self.plans: dict[int, Plan] = {}
+        self.fused: Callable[..., Any] | None = None
+        self.plans: dict[tuple[bool, ...], Plan] = {}
         parameters = inspect.signature(forward).parameters.values()
         self.arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
         self.variadic = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
@@ -650,18 +434,42 @@ class Primitive(Generic[Signature]):
         self.plans.clear()
         return joint
 
+    def fused_vjp(self, fused: Callable[..., Any]) -> Callable[..., Any]:
+        """Register what takes the place of the joint vjp where the backward pass is not recorded; may be used as a decorator.
+
+        It is given raw arrays, and so may call kernels that compute all gradients in one pass. The joint vjp, composed of operations, is
+        what a backward pass under `create_graph=True` runs; it may return the gradient by any other way, but the same one.
+
+        Example:
+            >>> @primitive()
+            ... def product(a, b):
+            ...     return a * b
+            >>> _ = product.joint_vjp(lambda g, a, b: (g * b, g * a))
+            >>> @product.fused_vjp
+            ... def _(g, a, b):
+            ...     return tuple(g * np.stack([b, a]))
+            >>> a, b = (Tensor(np.array(n), requires_grad=True) for n in (2.0, 3.0))
+            >>> [slope.item() for slope in grad(product(a, b), [a, b])]
+            [3.0, 2.0]
+            >>> _ = Primitive.registry.pop("product")
+        """
+        if self.joint is None:
+            raise RuntimeError(f"{self.name}: a fused vjp takes the place of the joint one; register that one first")
+        self.fused = fused
+        self.plans.clear()
+        return fused
+
     def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
         """Compute the output: a Tensor, recorded where it has to be, or an array if no argument is a Tensor."""
         has_tensor = False
+        arrays: list[Any] = []
         for argument in arguments:
             if isinstance(argument, Tensor):
                 has_tensor = True
+                argument = argument.data
             elif type(argument) not in _ADMITTED and device_of(argument) is None:
                 raise TypeError(diagnosis.not_admitted(self.name, argument))
-
-        arrays: Sequence[Any] = arguments
-        if has_tensor:
-            arrays = [argument.data if isinstance(argument, Tensor) else argument for argument in arguments]
+            arrays.append(argument)
         try:
             out = self.forward(*arrays, **keywords)
         except (AttributeError, ValueError, TypeError, IndexError, MemoryError) as error:
@@ -685,30 +493,38 @@ class Primitive(Generic[Signature]):
     ) -> Tensor:
         """Wrap the output in a Tensor, on a new node if gradients are wanted."""
         edges: list[Edge | None] = []
-        pattern = 1  # in binary a leading 1, then a digit per argument: 1 where it requires grad
-        requires_grad = has_storage = False
+        wanted: list[bool] = []
+        has_storage = False
         for argument in arguments:
-            pattern *= 2
             if isinstance(argument, Tensor):
                 if argument.storage is not None:
                     has_storage = True
                 if argument.requires_grad:
-                    requires_grad = True
-                    pattern += 1
+                    wanted.append(True)
                     edges.append(argument.node or argument)  # a leaf is its own edge
                     continue
+            wanted.append(False)
             edges.append(None)
 
         node = None
-        if requires_grad and _mode.recording and out.dtype.kind == "f":
-            plan = self.plans.get(pattern) or self._make_plan(pattern)
-            if plan.pulls:
-                pool = [*arrays, out] if plan.is_plain else self._pool(plan, arrays, out, residuals, keywords)
-                node = Node(self, plan, edges, plan.pick(pool), out)
-                if has_storage and plan.watched:
-                    node.versions = _versions(arguments, plan.watched)
+        if True in wanted and _mode.recording and out.dtype.kind == "f":
+            plan = self.plans.get(tuple(wanted)) or self._make_plan(tuple(wanted))
+            pulls, keeps, shapes, named, watched = plan
+            if pulls:
+                saved = {}
+                if keeps or shapes:
+                    values = [*(self._grouped(arrays) if self.variadic else arrays), out, *residuals]
+                    for name, place in keeps:
+                        saved[name] = values[place]
+                    for name, place in shapes:
+                        saved[name] = _shape_of(values[place])
+                for name in named:
+                    saved[name] = keywords.get(name, self.keywords[name])
+                node = Node(self, plan, edges, saved, out)
+                if has_storage and watched:
+                    node.versions = _versions(arguments, watched)
                 if _mode.debugging:
-                    node.record = Record(out, list(arrays), diagnosis.origin())
+                    node.record = Record(out, arrays, diagnosis.origin())
         result = Tensor(out, False, node)
         if has_storage and self.is_view:
             result.storage = getattr(arguments[0], "storage", None)
@@ -720,81 +536,58 @@ class Primitive(Generic[Signature]):
 
     # -- plans
 
-    def _pool(
-        self, plan: Plan, arrays: Sequence[Any], out: Array, residuals: Sequence[Any], keywords: dict[str, Any]
-    ) -> list[Any]:
-        """Gather what the plan's vjps can ask for. See `Plan`."""
+    def _grouped(self, arrays: Sequence[Any]) -> list[Any]:
+        """Return the values of the named arguments, and those of `*arrays` as one tuple."""
         named = len(self.arguments)
-        values = arrays if self.variadic is None else [*arrays[:named], tuple(arrays[named:])]
-        pool = [*values, out, *residuals]
-        for name in plan.keywords:
-            pool.append(keywords.get(name, self.keywords[name]))  # noqa: PERF401 - twice as fast as extending by one or two
-        for i in plan.shapes:
-            pool.append(_shape_of(values[i]))  # noqa: PERF401
-        return pool
+        return [*arrays[:named], tuple(arrays[named:])]
 
-    def _make_plan(self, pattern: int) -> Plan:
-        """Find the vjps that this pattern of arguments calls for, and where in the pool each finds what it names."""
-        wanted = [digit == "1" for digit in f"{pattern:b}"[1:]]
+    def _make_plan(self, wanted: tuple[bool, ...]) -> Plan:
+        """Find the vjps to be run for the arguments that are wanted, and what they name."""
         names = self.arguments[: len(wanted)] + ([self.variadic] if self.variadic else [])
         argument_of = [names[min(position, len(names) - 1)] for position in range(len(wanted))]
-        known = [*names, "out", *self.residuals, *self.keywords, *(f"{name}_shape" for name in names)]
+        values = [*names, "out", *self.residuals]
+        shapes = [f"{name}_shape" for name in names]
+        needed: set[str] = set()
 
-        # Which vjps run: for each its argument's position, and what it names.
-        runs: list[tuple[int, Callable[..., Any], list[str]]] = []
-        for position, argument in enumerate(argument_of):
-            if not wanted[position]:
-                continue
-            if self.joint:
-                runs.append((position, operator.itemgetter(position), []))
+        def needs(vjp: Callable[..., Any], of: str) -> list[str]:
+            found = [name for name in _named(vjp) if name != "position"]
+            known = [*values, *shapes, *self.keywords]
+            unknown = [name for name in found if name not in known]
+            if unknown:
+                raise TypeError(f"{self.name}: the {of} asks for {unknown}; it can have {known}")
+            needed.update(found)
+            return found
+
+        pulls = []
+        for position in itertools.compress(range(len(wanted)), wanted):
+            argument = argument_of[position]
+            if self.joint is not None:
+                pulls.append(
+                    Pull(position, operator.itemgetter(position), _taker([]))
+                )  # its part of what the joint vjp returned
                 continue
             if argument not in self.vjps:
                 raise NotImplementedError(
                     f"{self.name}: there is no gradient with respect to {argument}; detach() it, or register a vjp"
                 )
             vjp = self.vjps[argument]
-            if vjp is None:
-                continue
-            needs = list(inspect.signature(vjp).parameters)[1:]
-            if "position" in needs:
-                needs.remove("position")
-                vjp = functools.partial(vjp, position=position - len(self.arguments))
-            unknown = [need for need in needs if need not in known]
-            if unknown:
-                raise TypeError(f"{self.name}: the vjp of {argument} asks for {unknown}; it can have {known}")
-            runs.append((position, vjp, needs))
-
-        joint_needs = list(inspect.signature(self.joint).parameters)[1:] if self.joint else []
-
-        # Where they find it: a pool that holds no more than is needed.
-        needed = {need for _, _, needs in runs for need in needs} | set(joint_needs)
-        keywords = [name for name in self.keywords if name in needed]
-        shapes = [i for i, name in enumerate(names) if f"{name}_shape" in needed]
-        pool = [*names, "out", *self.residuals, *keywords, *(f"{names[i]}_shape" for i in shapes)]
-        pulls: list[Pull] = []
-        slots = [pool.index(need) for need in joint_needs]  # the place in the pool of each saved value
-        for position, vjp, needs in runs:
-            pulls.append(Pull(position, vjp, slice(len(slots), len(slots) + len(needs))))
-            slots += [pool.index(need) for need in needs]
-
-        def source(slot: int) -> Callable[[Node, Any], Any]:  # what puts a saved value back into the graph
-            if slot < len(names):
-                return functools.partial(_restored_tuple if names[slot] == self.variadic else _restored, slot)
-            if slot == len(names):
-                return lambda node, value: Tensor(value, False, node)
-            return lambda node, value: value
+            if vjp is not None:
+                take = _taker(needs(vjp, f"vjp of {argument}"))
+                if "position" in _named(vjp):
+                    vjp = functools.partial(vjp, position=position - len(self.arguments))
+                pulls.append(Pull(position, vjp, take))
+        for joint, of in ((self.joint, "joint vjp"), (self.fused, "fused vjp")):
+            if joint is not None:
+                needs(joint, of)
 
         plan = Plan(
             pulls=pulls,
-            joint=self.joint,
-            pick=_picker(slots),
-            sources=[source(slot) for slot in slots],
-            is_plain=self.variadic is None and all(slot <= len(names) for slot in slots),
-            keywords=keywords,
-            shapes=shapes,
-            watched=[position for position, argument in enumerate(argument_of) if names.index(argument) in slots],
+            keeps=[(name, place) for place, name in enumerate(values) if name in needed],
+            shapes=[(name, values.index(name.removesuffix("_shape"))) for name in shapes if name in needed],
+            keywords=[name for name in self.keywords if name in needed],
+            watched=[position for position, argument in enumerate(argument_of) if argument in needed],
         )
-        self.plans[pattern] = plan
+        self.plans[wanted] = plan
         return plan
 
 
@@ -815,27 +608,24 @@ def _versions(arguments: Sequence[Any], watched: list[int]) -> list[tuple[Storag
     return versions
 
 
-def _picker(slots: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
-    """Return a function that takes the values at the slots out of a pool."""
-    if len(slots) == 0:
-        return lambda pool: ()
-    if len(slots) == 1:
-        (slot,) = slots
-        return lambda pool: (pool[slot],)
-    return operator.itemgetter(*slots)
+@functools.cache
+def _named(vjp: Callable[..., Any]) -> tuple[str, ...]:
+    """Return what a vjp names after the cotangent."""
+    return tuple(inspect.signature(vjp).parameters)[1:]
+
+
+def _taker(names: list[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return a function that takes the values of these names out of what a node has saved."""
+    if len(names) == 0:
+        return lambda saved: ()
+    if len(names) == 1:
+        (name,) = names
+        return lambda saved: (saved[name],)
+    return operator.itemgetter(*names)
 
 
 def _shape_of(value: Any) -> Any:
     return tuple(map(_shape_of, value)) if type(value) is tuple else getattr(value, "shape", ())
-
-
-def _restored(position: int, node: Node, value: Any) -> Any:
-    edge = node.parents[position]
-    return value if edge is None else Tensor(value, False, edge) if isinstance(edge, Node) else edge
-
-
-def _restored_tuple(position: int, node: Node, values: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(_restored(position + i, node, value) for i, value in enumerate(values))
 
 
 # ------------------------------------------------------------------------------------------------------------- the walk
@@ -945,13 +735,17 @@ def _pull_back(
                 continue
             if node.saved is None or node.versions:
                 _check_intact(caller, node)
-            saved: Any = node.saved_tensors() if create_graph else node.saved
-            if node.plan.joint:
-                cotangent = node.plan.joint(cotangent, *saved)  # now a tuple, of which each pull takes its part
-            for position, vjp, values in pulls:
+            saved: Any = node.saved_on_graph() if create_graph else node.saved
+            primitive = node.primitive
+            if primitive.joint is not None:
+                joint = primitive.joint if create_graph else primitive.fused or primitive.joint
+                cotangent = joint(
+                    cotangent, *[saved[name] for name in _named(joint)]
+                )  # a tuple: each pull takes its part
+            for position, vjp, take in pulls:
                 parent: Any = node.parents[position]
                 if onward is None or parent in onward:
-                    result = vjp(cotangent, *saved[values])
+                    result = vjp(cotangent, *take(saved))
                     if (
                         type(result) is not np.ndarray
                         or result.shape != parent.shape
@@ -983,7 +777,7 @@ def _seed(caller: str, output: Tensor, cotangent: TensorLike | None, create_grap
         cotangent = cotangent.data
     if cotangent.shape != output.shape:
         raise ValueError(f"{caller}: the cotangent has shape {cotangent.shape}, its output {output.shape}")
-    return cotangent if cotangent.dtype == output.dtype else operators.astype(cotangent, dtype=output.dtype)
+    return cotangent if cotangent.dtype == output.dtype else table.astype(cotangent, dtype=output.dtype)
 
 
 def _reachable(edges: Sequence[Edge] | dict[Edge, Any]) -> list[Node]:
@@ -1038,7 +832,7 @@ def _fitted(cotangent: Any, node: Node, position: int, parent: Any) -> Any:
             )
         cotangent = sum_to(cotangent, shape=parent.shape)
     if cotangent.dtype is not parent.dtype and cotangent.dtype != parent.dtype:
-        cotangent = operators.astype(cotangent, dtype=parent.dtype)
+        cotangent = table.astype(cotangent, dtype=parent.dtype)
     return cotangent
 
 
@@ -1087,4 +881,4 @@ def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     return x.sum(axis=axes).reshape(shape)
 
 
-sum_to.vjp(x=lambda g, x_shape: operators.broadcast_to(g, shape=x_shape))
+sum_to.vjp(x=lambda g, x_shape: table.broadcast_to(g, shape=x_shape))

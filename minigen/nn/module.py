@@ -141,7 +141,7 @@ class Module:
             )
         for tensor in [*parameters.values(), *self.named_buffers().values()]:
             tensor.data = to_device(tensor.data, device)
-            tensor.grad = tensor.grad_memory = None  # an optimizer that is gone may have left a place on the old device
+            tensor.write_grad_into(None)  # an optimizer that is gone may have left a place on the old device
         return self
 
     # -- state

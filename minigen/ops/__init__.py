@@ -5,8 +5,8 @@ so `mg.exp(ndarray)` is an ndarray.
 """
 
 from minigen.engine import add as add
-from minigen.engine import operators
 from minigen.engine import sum_to as sum_to
+from minigen.operators import table
 from minigen.ops.attention import attention, self_attention
 from minigen.ops.bits import bits_log_prob
 from minigen.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -95,8 +95,8 @@ __all__ = [
 ]  # fmt: skip
 
 # What Tensor's operators and methods call: the one place where the engine reaches upwards.
-operators.__dict__.update(
-    subtract=subtract, multiply=multiply, divide=divide, power=power, matmul=matmul, negative=negative, abs=abs,
+table.__dict__.update(
+    add=add, subtract=subtract, multiply=multiply, divide=divide, power=power, matmul=matmul, negative=negative, abs=abs,
     equal=equal, not_equal=not_equal, less=less, less_equal=less_equal, greater=greater, greater_equal=greater_equal,
     index=index, transpose=transpose, reshape=reshape, broadcast_to=broadcast_to, astype=astype, to_device=to_device,
     sum=sum, mean=mean, max=max, min=min,

@@ -35,44 +35,7 @@ def attend(
 
 
 @attend.joint_vjp
-def _(
-    g: TensorLike,
-    query: TensorLike,
-    key: TensorLike,
-    value: TensorLike,
-    mask: Array | None,
-    out: TensorLike,
-    logarithm: Array,
-    causal: bool,
-    scale: float,
-) -> tuple[TensorLike | None, ...]:
-    if not isinstance(out, Tensor):
-        gradients = kernels.attend_backward(g, query, key, value, out, logarithm, mask=mask, causal=causal, scale=scale)
-        return (*gradients, None)
-
-    return (*_recorded_backward(g, query, key, value, mask, out, causal, scale), None)
-
-
-@primitive(residuals=("logarithm",))
-def attend_packed(packed: Array, mask: Array | None, *, causal: bool, scale: float) -> tuple[Array, Array]:
-    """Return `attend` for queries, keys and values in one array, (N, T, 3, H, D): so their gradients need not be put together."""
-    query, key, value = (packed[:, :, i] for i in range(3))
-    return kernels.attend(query, key, value, mask=mask, causal=causal, scale=scale)
-
-
-def _attend_packed_vjp(
-    g: TensorLike, packed: TensorLike, mask: Array | None, out: TensorLike, logarithm: Array, causal: bool, scale: float
-) -> TensorLike:
-    if not isinstance(out, Tensor):
-        return kernels.attend_packed_backward(g, packed, out, logarithm, mask=mask, causal=causal, scale=scale)
-    query, key, value = (packed[:, :, i] for i in range(3))
-    return stack(_recorded_backward(g, query, key, value, mask, out, causal, scale), axis=2)
-
-
-attend_packed.vjp(packed=_attend_packed_vjp, mask=None)
-
-
-def _recorded_backward(
+def _attend_vjp(
     g: TensorLike,
     query: TensorLike,
     key: TensorLike,
@@ -81,8 +44,7 @@ def _recorded_backward(
     out: Tensor,
     causal: bool,
     scale: float,
-) -> tuple[TensorLike, TensorLike, TensorLike]:
-    """Return the gradients as of `kernels.attend_backward`, by operations, which record how they come about."""
+) -> tuple[TensorLike | None, ...]:
     g, query, key, value, out = (moveaxis(x, 1, 2) for x in (g, query, key, value, out))  # (N, H, T or S, ...)
     scores = matrix_product(query, key, transpose_b=True) * scale  # (N, H, T, S)
     if mask is not None:
@@ -97,7 +59,47 @@ def _recorded_backward(
         moveaxis(matrix_product(slope, key), 1, 2),
         moveaxis(matrix_product(slope, query, transpose_a=True), 1, 2),
         moveaxis(matrix_product(share, g, transpose_a=True), 1, 2),
+        None,
     )
+
+
+@attend.fused_vjp
+def _attend_fused_vjp(
+    g: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    out: Array,
+    logarithm: Array,
+    causal: bool,
+    scale: float,
+) -> tuple[Array | None, ...]:
+    gradients = kernels.attend_backward(g, query, key, value, out, logarithm, mask=mask, causal=causal, scale=scale)
+    return *gradients, None
+
+
+@primitive(residuals=("logarithm",))
+def attend_packed(packed: Array, mask: Array | None, *, causal: bool, scale: float) -> tuple[Array, Array]:
+    """Return `attend` for queries, keys and values in one array, (N, T, 3, H, D): so their gradients need not be put together."""
+    query, key, value = (packed[:, :, i] for i in range(3))
+    return kernels.attend(query, key, value, mask=mask, causal=causal, scale=scale)
+
+
+@attend_packed.joint_vjp
+def _attend_packed_vjp(
+    g: TensorLike, packed: TensorLike, mask: Array | None, out: Tensor, causal: bool, scale: float
+) -> tuple[TensorLike | None, ...]:
+    query, key, value = (packed[:, :, i] for i in range(3))
+    *gradients, _ = _attend_vjp(g, query, key, value, mask, out, causal, scale)
+    return stack(gradients, axis=2), None
+
+
+@attend_packed.fused_vjp
+def _attend_packed_fused_vjp(
+    g: Array, packed: Array, mask: Array | None, out: Array, logarithm: Array, causal: bool, scale: float
+) -> tuple[Array | None, ...]:
+    return kernels.attend_packed_backward(g, packed, out, logarithm, mask=mask, causal=causal, scale=scale), None
 
 
 @composite

@@ -13,10 +13,10 @@ from typing import Any
 
 from minigen import kernels
 from minigen.backend import Array
-from minigen.engine import Tensor, TensorLike, primitive
+from minigen.engine import TensorLike, primitive
 from minigen.kernels.image_lstm.lines import geometry, margin, steps
 from minigen.ops.elementwise import sigmoid, tanh
-from minigen.ops.recurrent import recorded_gradients
+from minigen.ops.gradients import gradients_of
 from minigen.ops.shape import concatenate, flip, pad, reshape, split, stack
 
 
@@ -51,12 +51,13 @@ def image_lstm_lines(inputs: TensorLike, weight: TensorLike, *, direction: str) 
     return found if direction == "down" else unskew(found)
 
 
-@image_lstm.joint_vjp
+image_lstm.joint_vjp(gradients_of(image_lstm_lines))
+
+
+@image_lstm.fused_vjp
 def _image_lstm_vjp(
-    g: Array, inputs: Array, weight: Array, out: Array, gates: Array, cells: Array, direction: str
-) -> tuple[Any, ...]:  # fmt: skip
-    if isinstance(out, Tensor):
-        return recorded_gradients(image_lstm_lines, (inputs, weight), g, direction=direction)
+    g: Array, weight: Array, out: Array, gates: Array, cells: Array, direction: str
+) -> tuple[Array, Array]:
     slopes = kernels.image_lstm_backward(g, gates, cells, weight, direction=direction)
     shape = geometry(out.shape[1:3], direction, len(weight))
     every = kernels.convolve_weight(out, slopes, geometry=shape)  # (kh, kw, F, 4F), of which K taps are alive

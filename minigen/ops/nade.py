@@ -10,9 +10,9 @@ from typing import Any
 
 from minigen import kernels
 from minigen.backend import Array
-from minigen.engine import Tensor, TensorLike, primitive, sum_to
+from minigen.engine import TensorLike, primitive, sum_to
 from minigen.ops.elementwise import sigmoid
-from minigen.ops.recurrent import recorded_gradients
+from minigen.ops.gradients import gradients_of
 from minigen.ops.reduce import cumsum, sum
 from minigen.ops.shape import broadcast_to, concatenate, expand_dims
 
@@ -33,10 +33,11 @@ def nade_sums(
     return sum(sigmoid(sums) * out_weight, axis=2) + bias
 
 
-@nade_logits.joint_vjp
+nade_logits.joint_vjp(gradients_of(nade_sums))
+
+
+@nade_logits.fused_vjp
 def _nade_logits_vjp(
-    g: Array, x: Array, weight: Array, hidden_bias: Array, out_weight: Array, bias: Array, out: Array
-) -> tuple[Any, ...]:  # fmt: skip
-    if isinstance(out, Tensor):
-        return recorded_gradients(nade_sums, (x, weight, hidden_bias, out_weight, bias), g)
+    g: Array, x: Array, weight: Array, hidden_bias: Array, out_weight: Array, bias: Array
+) -> tuple[Array, ...]:
     return *kernels.nade_backward(g, x, weight, hidden_bias, out_weight), sum_to(g, shape=bias.shape)

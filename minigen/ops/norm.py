@@ -78,6 +78,17 @@ def _scale(variance: Array, epsilon: float) -> Array:
 
 
 def _gradients(
+    g: Array, x: Array, weight: Array | None, mean: Array, variance: Array, axes: tuple[int, ...], epsilon: float
+) -> tuple[Array | None, ...]:
+    """Return the gradients of x, weight and bias; the engine sums over axes along which weight and bias were broadcast."""
+    weighted = g if weight is None else g * weight
+    along_x = normalize_backward(weighted, x, mean, variance, axes=axes, epsilon=epsilon)
+    if weight is None:
+        return along_x, None, g
+    return along_x, g * normalize_by(x, None, None, mean, variance, axes=axes, epsilon=epsilon), g
+
+
+def _fused_gradients(
     g: Array,
     x: Array,
     weight: Array | None,
@@ -87,15 +98,8 @@ def _gradients(
     axes: tuple[int, ...],
     epsilon: float,
 ) -> tuple[Array | None, ...]:
-    """Return the gradients of x, weight and bias; the engine sums over axes along which weight and bias were broadcast."""
-    if not any(isinstance(each, Tensor) for each in (g, x, weight)):
-        scale = _scale(variance, epsilon)
-        return kernels.normalize_backward(g, x, weight, mean, scale, axes=axes, bias_shape=bias_shape)
-    weighted = g if weight is None else g * weight
-    along_x = normalize_backward(weighted, x, mean, variance, axes=axes, epsilon=epsilon)
-    if weight is None:
-        return along_x, None, g
-    return along_x, g * normalize_by(x, None, None, mean, variance, axes=axes, epsilon=epsilon), g
+    scale = _scale(variance, epsilon)
+    return kernels.normalize_backward(g, x, weight, mean, scale, axes=axes, bias_shape=bias_shape)
 
 
 def _normalize_backward_vjp_x(
@@ -113,7 +117,9 @@ def _normalize_backward_vjp_x(
 
 
 normalize_by.joint_vjp(_gradients)
+normalize_by.fused_vjp(_fused_gradients)
 normalize_groups.joint_vjp(_gradients)
+normalize_groups.fused_vjp(_fused_gradients)
 normalize_backward.vjp(
     g=lambda h, x, mean, variance, axes, epsilon: normalize_backward(h, x, mean, variance, axes=axes, epsilon=epsilon),
     x=_normalize_backward_vjp_x,

@@ -14,14 +14,14 @@ bias, (G H,); the state before the first step, (N, H); and a mask, (N, T) of boo
 With `reverse` the walk begins at the last step.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigen import kernels
 from minigen.backend import Array
-from minigen.engine import Tensor, TensorLike, grad, primitive, sum_to
+from minigen.engine import Tensor, TensorLike, primitive, sum_to
 from minigen.kernels.recurrence.reference import times
 from minigen.ops.elementwise import sigmoid, tanh, where
+from minigen.ops.gradients import gradients_of
 from minigen.ops.linalg import linear, matrix_product
 from minigen.ops.shape import concatenate, expand_dims, reshape, split, stack
 
@@ -54,22 +54,6 @@ def _through_projection(slopes: Array, x: Array, weight: Array) -> tuple[Array, 
     return to_x, matrix_product(_rows(x), slopes, transpose_a=True), sum_to(slopes, shape=slopes.shape[1:])
 
 
-def recorded_gradients(
-    steps: Callable[..., Tensor], arguments: Sequence[TensorLike | None], g: TensorLike, **keywords: Any
-) -> tuple[Tensor | None, ...]:
-    """Return the gradients of a function for the Tensors among its arguments, themselves recorded.
-
-    An argument may have been computed from another one. So each is first given a node of its own, and gradients are taken of these.
-    """
-    own: list[Any] = [reshape(a, shape=a.shape) if isinstance(a, Tensor) and a.requires_grad else a for a in arguments]
-    wanted = [i for i, a in enumerate(own) if isinstance(a, Tensor) and a.requires_grad]
-    found = grad(steps(*own, **keywords), [own[i] for i in wanted], g, create_graph=True, allow_unused=True)
-    gradients: list[Tensor | None] = [None] * len(own)
-    for i, gradient in zip(wanted, found, strict=True):
-        gradients[i] = gradient
-    return tuple(gradients)
-
-
 def _chosen(mask: Array | None, t: int, new: Tensor, old: Tensor) -> Tensor:
     return new if mask is None else where(mask[:, t, None], new, old)
 
@@ -100,13 +84,13 @@ def rnn_steps(
     return stack(_in_time(states, reverse), axis=1)
 
 
-@rnn_sequence.joint_vjp
+rnn_sequence.joint_vjp(gradients_of(rnn_steps))
+
+
+@rnn_sequence.fused_vjp
 def _rnn_sequence_vjp(
     g: Array, x: Array, weight_x: Array, weight_h: Array, bias: Array, hidden: Array, mask: Array | None, out: Array, reverse: bool
 ) -> tuple[Any, ...]:  # fmt: skip
-    arguments = (x, weight_x, weight_h, bias, hidden, mask)
-    if isinstance(out, Tensor):
-        return recorded_gradients(rnn_steps, arguments, g, reverse=reverse)
     slopes, to_hidden = kernels.rnn_backward(g, out, weight_h, _as_factors(mask, x), reverse=reverse)
     rows = _rows(slopes)
     to_x, to_weight_x, to_bias = _through_projection(rows, x, weight_x)
@@ -144,14 +128,14 @@ def gru_steps(
     return stack(_in_time(states, reverse), axis=1)
 
 
-@gru_sequence.joint_vjp
+gru_sequence.joint_vjp(gradients_of(gru_steps))
+
+
+@gru_sequence.fused_vjp
 def _gru_sequence_vjp(
     g: Array, x: Array, weight_x: Array, weight_h: Array, bias: Array, bias_n: Array, hidden: Array, mask: Array | None, out: Array,
     gates: Array, products: Array, reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    arguments = (x, weight_x, weight_h, bias, bias_n, hidden, mask)
-    if isinstance(out, Tensor):
-        return recorded_gradients(gru_steps, arguments, g, reverse=reverse)
     slopes, slopes_q, to_hidden = kernels.gru_backward(
         g, out, gates, products, weight_h, hidden, _as_factors(mask, x), reverse=reverse
     )
@@ -191,14 +175,14 @@ def lstm_steps(
     return stack([*_in_time(states, reverse), cell], axis=1)
 
 
-@lstm_sequence.joint_vjp
+lstm_sequence.joint_vjp(gradients_of(lstm_steps))
+
+
+@lstm_sequence.fused_vjp
 def _lstm_sequence_vjp(
     g: Array, x: Array, weight_x: Array, weight_h: Array, bias: Array, hidden: Array, cell: Array, mask: Array | None, out: Array,
     gates: Array, cells: Array, reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    arguments = (x, weight_x, weight_h, bias, hidden, cell, mask)
-    if isinstance(out, Tensor):
-        return recorded_gradients(lstm_steps, arguments, g, reverse=reverse)
     slopes, to_hidden, to_cell = kernels.lstm_backward(
         g, gates, cells, weight_h, cell, _as_factors(mask, x), reverse=reverse
     )

@@ -6,7 +6,8 @@ axes in place with length 1. A vjp first puts the reduced axes back (`_restored`
 
 from minigen import kernels
 from minigen.backend import Array, array_module
-from minigen.engine import Axis, Tensor, TensorLike, add, primitive
+from minigen.engine import Tensor, TensorLike, add, primitive
+from minigen.operators import Axis
 from minigen.ops.composite import composite
 from minigen.ops.elementwise import divide, exp, multiply, where
 from minigen.ops.shape import astype, broadcast_to, checked_axes, concatenate, flip, moveaxis, reshape

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np  # noqa: F401 - for the examples
 
 from minigen.backend import Array, array_module
-from minigen.engine import Axis, Tensor, TensorLike, primitive, sum_to
+from minigen.engine import Tensor, TensorLike, primitive, sum_to
+from minigen.operators import Axis
 from minigen.ops.composite import composite
 
 # ----------------------------------------------------------------------------------------------- dtype

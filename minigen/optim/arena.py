@@ -57,8 +57,7 @@ class Arena:
             place = slice(start, start + parameter.size)
             self.values[place] = parameter.data.ravel()
             parameter.data = self.values[place].reshape(parameter.shape)
-            parameter.grad_memory = self.gradients[place].reshape(parameter.shape)
-            parameter.grad = None
+            parameter.write_grad_into(self.gradients[place].reshape(parameter.shape))
             parameter.name = parameter.name or name
             parameter.owner = weakref.ref(self)
 

@@ -103,7 +103,7 @@ def test_self_attention_is_attention_among_the_parts():
 def test_the_graph_keeps_no_array_of_pairs():
     x = mg.Tensor(np.ones((1, 50, 1, 2), np.float32), requires_grad=True)
     y = mg.attention(x, x, x)
-    assert max(getattr(saved, "size", 0) for saved in y.node.saved) <= 100
+    assert max(getattr(saved, "size", 0) for saved in y.node.saved.values()) <= 100
 
 
 def zeros(*shape):

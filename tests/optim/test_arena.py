@@ -38,11 +38,14 @@ def test_parameters_become_aligned_views_with_their_values(shapes, dtype):
     before = {name: parameter.data.copy() for name, parameter in parameters.items()}
     arena = Arena(parameters)
     assert arena.values.dtype == arena.gradients.dtype == dtype
+    for parameter in parameters.values():
+        (parameter * 1.0).backward(np.ones(parameter.shape, dtype))
+    gradients = {name: parameter.grad.data for name, parameter in parameters.items()}
     places = np.zeros(arena.values.size, int)
     for name, parameter in parameters.items():
         assert parameter.shape == before[name].shape
         np.testing.assert_array_equal(parameter.data, before[name])
-        for vector, view in ((arena.values, parameter.data), (arena.gradients, parameter.grad_memory)):
+        for vector, view in ((arena.values, parameter.data), (arena.gradients, gradients[name])):
             assert view.shape == parameter.shape
             if parameter.size:
                 assert np.shares_memory(vector, view)

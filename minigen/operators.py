@@ -1,0 +1,186 @@
+"""What a Tensor has in common with a NumPy array: its shape, and its operators and methods, a line each.
+
+The operations themselves are defined above the engine, in `ops`. So this file has a table of them, which `ops/__init__.py` fills in: the
+one place where the engine reaches upwards.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+
+from minigen.backend import Array, device_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minigen.engine import Tensor, TensorLike
+
+table = SimpleNamespace()
+"""The primitives under the names that the methods below call them by, and the two that the engine needs: `astype` and `broadcast_to`."""
+
+Axis: TypeAlias = int | tuple[int, ...] | None
+"""One axis, several, or all of them."""
+
+
+class Operators:
+    """The part of a Tensor that is like a NumPy array.
+
+    Example:
+        >>> import minigen as mg
+        >>> x = mg.tensor([1.0, 2.0])
+        >>> (2.0 * x + 1.0).sum().item()
+        8.0
+    """
+
+    __slots__ = ()
+    data: Array
+    __array_ufunc__ = None  # or ndarray * Tensor would loop over the elements and make an array of Tensors
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of every axis."""
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The elements' type."""
+        return self.data.dtype
+
+    @property
+    def device(self) -> str:
+        """Where the array is: "cpu" or "gpu"."""
+        return str(device_of(self.data))
+
+    def __add__(self, other: TensorLike | float) -> Tensor:
+        return table.add(self, other)
+
+    def __radd__(self, other: TensorLike | float) -> Tensor:
+        return table.add(other, self)
+
+    def __sub__(self, other: TensorLike | float) -> Tensor:
+        return table.subtract(self, other)
+
+    def __rsub__(self, other: TensorLike | float) -> Tensor:
+        return table.subtract(other, self)
+
+    def __mul__(self, other: TensorLike | float) -> Tensor:
+        return table.multiply(self, other)
+
+    def __rmul__(self, other: TensorLike | float) -> Tensor:
+        return table.multiply(other, self)
+
+    def __truediv__(self, other: TensorLike | float) -> Tensor:
+        return table.divide(self, other)
+
+    def __rtruediv__(self, other: TensorLike | float) -> Tensor:
+        return table.divide(other, self)
+
+    def __pow__(self, other: TensorLike | float) -> Tensor:
+        return table.power(self, other)
+
+    def __rpow__(self, other: TensorLike | float) -> Tensor:
+        return table.power(other, self)
+
+    def __matmul__(self, other: TensorLike | float) -> Tensor:
+        return table.matmul(self, other)
+
+    def __rmatmul__(self, other: TensorLike | float) -> Tensor:
+        return table.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return table.negative(self)
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return table.abs(self)
+
+    def __eq__(self, other: TensorLike | float) -> Tensor:  # type: ignore[override]
+        return table.equal(self, other)
+
+    def __ne__(self, other: TensorLike | float) -> Tensor:  # type: ignore[override]
+        return table.not_equal(self, other)
+
+    def __lt__(self, other: TensorLike | float) -> Tensor:
+        return table.less(self, other)
+
+    def __le__(self, other: TensorLike | float) -> Tensor:
+        return table.less_equal(self, other)
+
+    def __gt__(self, other: TensorLike | float) -> Tensor:
+        return table.greater(self, other)
+
+    def __ge__(self, other: TensorLike | float) -> Tensor:
+        return table.greater_equal(self, other)
+
+    __hash__ = object.__hash__  # `==` compares elements, so identity is what tells two tensors apart in a set or a dict
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return table.index(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            "a tensor's elements cannot be assigned, since a graph may have saved them; build a new tensor with mg.where(mask, new, old) "
+            "or mg.scatter_add, or overwrite a whole leaf with x.assign(values)"
+        )
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len(): a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    # -- methods: the commonest operations
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        return table.transpose(self)
+
+    def reshape(self, *shape: int) -> Tensor:
+        """See `ops.reshape`."""
+        return table.reshape(self, shape=shape)
+
+    def transpose(self, *axes: int) -> Tensor:
+        """See `ops.transpose`."""
+        return table.transpose(self, axes=axes or None)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See `ops.sum`."""
+        return table.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See `ops.mean`."""
+        return table.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See `ops.max`."""
+        return table.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See `ops.min`."""
+        return table.min(self, axis=axis, keepdims=keepdims)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """See `ops.astype`."""
+        return table.astype(self, dtype=dtype)
+
+    def to(self, device: str) -> Tensor:
+        """Return the tensor on a device: "cpu" or "gpu". The gradient comes back to where this tensor is."""
+        return table.to_device(self, device=device, source=device_of(self.data))

@@ -1,0 +1,71 @@
+"""A value that was overwritten after it was saved is noticed."""
+
+import numpy as np
+import pytest
+from devices import on_host
+
+import minigen as mg
+from engine.helpers import leaf
+from minigen.backend import to_device
+from minigen.engine import Tensor, grad
+
+
+def test_an_overwritten_parameter_is_noticed_by_name():
+    w = leaf([1.0, 2.0], name="decoder.weight")
+    loss = mg.sum(w * w)
+    w.assign(np.zeros(2))
+    assert w.version == 1
+    with pytest.raises(RuntimeError, match=r"multiply saved decoder\.weight at version 0, .*now version 1"):
+        loss.backward()
+
+
+def test_an_overwritten_leaf_without_a_name_or_a_gradient_is_noticed():
+    x, constant = leaf([1.0, 2.0]), Tensor(np.ones(2))
+    loss = mg.sum(x * constant)
+    constant.assign(np.zeros(2))
+    with pytest.raises(RuntimeError, match=r"multiply saved a leaf of shape \(2,\) at version 0"):
+        loss.backward()
+
+
+def test_overwriting_what_was_not_saved_is_allowed():
+    w, constant = leaf([1.0, 2.0]), np.array([3.0, 4.0])
+    loss = mg.sum(w * constant + w)
+    w.assign(np.zeros(2))
+    loss.backward()
+    np.testing.assert_array_equal(w.grad.data, [4.0, 5.0])
+
+
+def test_an_overwritten_parameter_is_noticed_in_second_order():
+    w = leaf([1.0, 2.0], name="w")
+    g = grad(mg.sum(w * w * w), w, create_graph=True)
+    w.assign(np.zeros(2))
+    with pytest.raises(RuntimeError, match="saved w at version 0"):
+        grad(g, w, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda w: w.reshape(2, 1),
+        lambda w: w.T,
+        lambda w: w[:, None, 0],
+        lambda w: w.astype("float64"),
+        lambda w: w.detach(),
+    ],
+    ids=["reshape", "transpose", "slice", "astype", "detach"],
+)
+def test_an_overwritten_parameter_is_noticed_through_a_view_of_its_memory(view):
+    w, x = leaf([[1.0, 2.0]], name="w"), leaf(3.0)
+    loss = mg.sum(view(w) * x)
+    w.assign(np.zeros((1, 2)))
+    with pytest.raises(RuntimeError, match="saved w at version 0"):
+        loss.backward()
+
+
+def test_assign_copies_into_the_leafs_own_memory(device):
+    w = leaf([1.0, 2.0], device=device)
+    memory, values = w.data, to_device(np.array([3.0, 4.0]), device)
+    w.assign(values)
+    assert w.data is memory
+    values[0] = 7.0
+    np.testing.assert_array_equal(on_host(w), [3.0, 4.0])
