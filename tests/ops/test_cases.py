@@ -1,14 +1,17 @@
 """What holds for every operation, on every device: values, gradients of both orders and in both modes, dtypes, layouts, and memory."""
 
+from inspect import signature
+from pathlib import Path
+
 import numpy as np
 import pytest
 from devices import on_host
-from ops.cases import CASES, Case, package_primitives
 
 import minigen as mg
 from minigen import engine, ops
 from minigen.backend import array_module, module_of, to_device
 from minigen.testing import gradcheck
+from ops.cases import CASES, FILES, Case, package_primitives
 
 CREATION = {"arange", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
 
@@ -43,6 +46,11 @@ def assert_close(obtained, expected, bound, what):
 
 
 # ------------------------------------------------------------------------------------------------------ the list itself
+
+
+def test_every_file_of_cases_is_in_the_list():
+    folder = Path(__file__).parent / "cases"
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", "case", *FILES}
 
 
 def test_every_primitive_has_a_case():
@@ -107,6 +115,26 @@ def test_recorded_gradients_equal_unrecorded_ones_and_are_connected_to_all_that_
 def test_where_no_gradient_flows_the_output_is_a_constant(case: Case, device):
     case = case.on(device)
     assert not any(y.requires_grad for y in case.outputs(leaves(case.floats)))
+
+
+def named_by_vjps(node: mg.Node) -> set[str]:
+    """What the vjps name that this node would run, by their signatures alone."""
+    primitive = node.primitive
+    vjps = [primitive.joint, primitive.fused]
+    if primitive.joint is None:
+        arguments = primitive.arguments + [primitive.variadic] * len(node.parents)
+        vjps = [primitive.vjps[a] for a, edge in zip(arguments, node.parents, strict=False) if edge is not None]
+    return {name for vjp in vjps if vjp for name in list(signature(vjp).parameters)[1:]} - {"position"}
+
+
+@over_differentiable_cases
+def test_nodes_hold_what_their_vjps_name_and_nothing_else(case: Case):
+    outputs = case.outputs(leaves(case.floats))
+    nodes = {output.node for output in outputs}
+    while nodes:
+        node = nodes.pop()
+        assert set(node.saved) == named_by_vjps(node)
+        nodes |= {edge for edge in node.parents if isinstance(edge, mg.Node)}
 
 
 # ------------------------------------------------------------------------------------------------------ arrays

@@ -1,0 +1,59 @@
+"""Cases of reductions, and of softmax and what else works along an axis."""
+
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+import minigen as mg
+from minigen.ops.reduce import log_softmax_backward, softmax_backward
+from ops.cases.case import case, distinct, normal, positive
+
+
+def norm(x: np.ndarray, **keywords: Any) -> np.ndarray:
+    return np.sqrt(np.sum(x * x, **keywords))
+
+
+for reduction in ("sum", "mean", "prod", "var", "max", "min", "norm", "logsumexp"):
+    ours = getattr(mg, reduction)
+    theirs = {"norm": norm, "logsumexp": scipy.special.logsumexp}.get(reduction) or getattr(np, reduction)
+    case(ours, distinct(2, 3), expected=theirs, label="all")
+    case(ours, distinct(2, 3, 2), axis=1, expected=theirs, label="axis=1")
+    case(ours, distinct(2, 3, 2), axis=(0, -1), keepdims=True, expected=theirs, label="axis=(0,-1),keepdims")
+    case(ours, distinct(2, 0, 3), axis=-1, expected=theirs, label="empty")
+    case(ours, positive(), expected=theirs, label="()")
+case(mg.sum, distinct(2, 0, 3), axis=1, keepdims=True, expected=np.sum, label="over nothing,keepdims")
+case(mg.prod, distinct(2, 0, 3), axis=1, keepdims=True, expected=np.prod, label="over nothing,keepdims")
+case(mg.prod, distinct(5, 2), axis=0, expected=np.prod, label="odd count")
+case(
+    mg.var, normal(3, 4), axis=0, correction=1, expected=lambda x, **_: np.var(x, axis=0, ddof=1), label="correction=1"
+)
+case(mg.argmax, distinct(3, 4), expected=np.argmax, flows=False, label="all")
+case(mg.argmax, distinct(3, 4), axis=1, expected=np.argmax, flows=False, label="axis=1")
+case(mg.cumsum, normal(3, 4), axis=0, expected=np.cumsum, label="axis=0")
+case(mg.cumsum, normal(3, 4), axis=-1, expected=np.cumsum, label="axis=-1")
+case(mg.cumsum, normal(0, 4), axis=0, expected=np.cumsum, label="empty")
+for normalised in ("softmax", "log_softmax"):
+    theirs = getattr(scipy.special, normalised)
+    case(getattr(mg, normalised), normal(3, 4), expected=lambda x, f=theirs: f(x, axis=-1), label="last axis")
+    case(getattr(mg, normalised), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
+    case(getattr(mg, normalised), normal(0, 4), axis=1, expected=theirs, label="empty")
+
+
+def softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:
+    """The product with the matrix of derivatives, diag(y) - y y^T, slice by slice."""
+    g, y = np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1)
+    matrices = y[..., None] * np.eye(y.shape[-1]) - y[..., :, None] * y[..., None, :]
+    return np.moveaxis((matrices @ g[..., None])[..., 0], -1, axis)
+
+
+def log_softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:
+    """The product with the matrix of derivatives, I - 1 exp(y)^T, from the left, slice by slice."""
+    g, y = np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1)
+    matrices = np.eye(y.shape[-1]) - np.exp(y)[..., None, :]
+    return np.moveaxis((g[..., None, :] @ matrices)[..., 0, :], -1, axis)
+
+
+for slope_of, theirs in ((softmax_backward, softmax_derivative), (log_softmax_backward, log_softmax_derivative)):
+    case(slope_of, normal(3, 4), normal(3, 4), axis=1, expected=theirs, label="last axis")
+    case(slope_of, normal(3, 4, 2), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
