@@ -22,6 +22,7 @@ import inspect
 import itertools
 import math
 import operator
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,15 +107,17 @@ def is_debugging() -> bool:
 class Storage:
     """What a leaf and all views of its memory share: a name, and the number of in-place writes so far.
 
-    A node that saved a value remembers the number, and so knows at backward whether the value is still the one it saw.
+    A node that saved a value remembers the number, and so knows at backward whether the value is still the one it saw. Memory that an
+    operation computed is saved without such a number. So its constants, which `detach` makes, are never written to: `is_computed`.
     """
 
-    __slots__ = ("name", "shape", "version")
+    __slots__ = ("is_computed", "name", "shape", "version")
 
-    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], is_computed: bool = False) -> None:
         self.name = name
         self.shape = shape
         self.version = 0
+        self.is_computed = is_computed
 
 
 class Tensor(Operators, Interchange):
@@ -173,7 +176,7 @@ class Tensor(Operators, Interchange):
     def detach(self) -> "Tensor":
         """Return the same array as a constant: no gradient flows through it."""
         constant = Tensor(self.data)
-        constant.storage = self.storage
+        constant.storage = self.storage or Storage("", self.shape, is_computed=True)
         return constant
 
     def assign(self, values: Array) -> None:
@@ -181,18 +184,34 @@ class Tensor(Operators, Interchange):
 
         Args:
             values: an array of the same shape, on the same device.
+
+        Raises:
+            RuntimeError: an operation computed this tensor, or one of which this is a detached part: a graph may have saved the values.
+            ValueError: the shapes differ.
         """
         if self.node is not None:
             raise RuntimeError("assign(): this tensor was computed by an operation; only a leaf can be overwritten")
+        self._check_writable("assign")
         if values.shape != self.shape:
             raise ValueError(f"assign(): the tensor has shape {self.shape}, the values {values.shape}")
         self.data[...] = values
         self.mark_written()
 
     def mark_written(self) -> None:
-        """Say that the memory was overwritten: graphs that saved the former values can no longer run backward."""
+        """Say that the memory was overwritten: graphs that saved the former values can no longer run backward.
+
+        Raises:
+            RuntimeError: an operation computed the values, and graphs keep no count of writes to such memory.
+        """
+        self._check_writable("mark_written")
         if self.storage is not None:
             self.storage.version += 1
+
+    def _check_writable(self, caller: str) -> None:
+        if self.storage is None or self.storage.is_computed:
+            raise RuntimeError(
+                f"{caller}(): an operation computed these values, and a graph may have saved them; write into a copy, mg.tensor(x.data)"
+            )
 
     # -- gradients
 
@@ -401,6 +420,7 @@ class Primitive(Generic[Signature]):
         self.arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
         self.variadic = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
         self.keywords = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
+        self.most_arguments = len(self.arguments) if self.variadic is None else sys.maxsize
         Primitive.registry[self.name] = self
 
     def vjp(self, **vjps: Callable[..., Any] | None) -> None:
@@ -460,7 +480,13 @@ class Primitive(Generic[Signature]):
         return fused
 
     def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
-        """Compute the output: a Tensor, recorded where it has to be, or an array if no argument is a Tensor."""
+        """Compute the output: a Tensor, recorded where it has to be, or an array if no argument is a Tensor.
+
+        What is given by position beyond the array arguments are keywords, in the order of the signature: `sum(x, 0)` is `sum(x, axis=0)`.
+        """
+        if len(arguments) > self.most_arguments:
+            keywords = self._bound(arguments[self.most_arguments :], keywords)  # type: ignore[assignment]
+            arguments = arguments[: self.most_arguments]  # type: ignore[assignment]
         has_tensor = False
         arrays: list[Any] = []
         for argument in arguments:
@@ -479,9 +505,28 @@ class Primitive(Generic[Signature]):
             out, *residuals = out
         if type(out) is not np.ndarray and isinstance(out, np.generic):
             out = np.asarray(out)
-        if _mode.debugging:
+        debugging = _mode.debugging
+        if debugging:
             diagnosis.check_finite(f"{self.name}: output", out, self._names(arrays), arrays, diagnosis.origin())
-        return self._recorded(arguments, arrays, out, residuals, keywords) if has_tensor else out
+        if not has_tensor:
+            return out
+        result = self._recorded(arguments, arrays, out, residuals, keywords)
+        if debugging and result.node is not None:
+            result.node.record = Record(out, arrays, diagnosis.origin())
+        return result
+
+    def _bound(self, extra: Sequence[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+        """Return the keywords with those that were given by position."""
+        if len(extra) > len(self.keywords):
+            raise TypeError(
+                f"{self.name}: {self.most_arguments + len(extra)} arguments were given by position; "
+                f"it takes {self.most_arguments + len(self.keywords)}: {', '.join([*self.arguments, *self.keywords])}"
+            )
+        bound = dict(zip(self.keywords, extra, strict=False))
+        twice = sorted(bound.keys() & keywords.keys())
+        if twice:
+            raise TypeError(f"{self.name}: {twice[0]} is given twice, by position and by keyword")
+        return bound | keywords
 
     def _recorded(
         self,
@@ -523,11 +568,10 @@ class Primitive(Generic[Signature]):
                 node = Node(self, plan, edges, saved, out)
                 if has_storage and watched:
                     node.versions = _versions(arguments, watched)
-                if _mode.debugging:
-                    node.record = Record(out, arrays, diagnosis.origin())
         result = Tensor(out, False, node)
-        if has_storage and self.is_view:
-            result.storage = getattr(arguments[0], "storage", None)
+        if self.is_view:
+            shared = getattr(arguments[0], "storage", None)
+            result.storage = shared or (Storage("", out.shape, is_computed=True) if node is None else None)
         return result
 
     def _names(self, arrays: Sequence[Any]) -> list[str]:
@@ -681,8 +725,15 @@ def grad(
                 f"grad: no output depends on inputs[{i}] of shape {edge.shape}; pass allow_unused=True to get None for it"
             )
     found = [gradients.get(edge) for edge in edges]
-    results = tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
+    results = tuple(g if g is None or isinstance(g, Tensor) else _computed(g) for g in found)
     return results[0] if isinstance(inputs, Tensor) else results
+
+
+def _computed(array: Array) -> Tensor:
+    """Return a constant that nobody may write into: one array may be the gradient of several inputs, and the cotangent besides."""
+    constant = Tensor(array)
+    constant.storage = Storage("", array.shape, is_computed=True)
+    return constant
 
 
 def _pull_back(

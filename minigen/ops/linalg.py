@@ -128,7 +128,8 @@ linear.vjp(
 @primitive(broadcasts=True)
 def einstein_sum(*arrays: Array, inputs: tuple[str, ...], output: str) -> Array:
     """Return the Einstein sum of the arrays with one string of letters each; no letter twice in one string."""
-    return array_module(*arrays).einsum(f"{','.join(inputs)}->{output}", *arrays)
+    out = array_module(*arrays).einsum(f"{','.join(inputs)}->{output}", *arrays)
+    return out.copy() if len(arrays) == 1 else out  # of one array NumPy returns a view where it can
 
 
 def _einstein_sum_vjp(

@@ -235,3 +235,16 @@ def test_a_joint_vjp_may_name_only_what_there_is(fused_product):
     function.fused_vjp(lambda g, a, c: (g, g))
     with pytest.raises(TypeError, match=r"fused_product: the fused vjp asks for \['c'\]; it can have .*twice.*factor"):
         function(leaf([2.0]), leaf([5.0]))
+
+
+def test_what_is_given_by_position_beyond_the_arrays_are_keywords_in_their_order():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(mg.sum(x, 0).data, [4.0, 6.0])
+    np.testing.assert_array_equal(mg.sum(x, 1, True).data, [[3.0], [7.0]])
+    np.testing.assert_array_equal(mg.sum(x.data, 0), [4.0, 6.0])
+    mg.sum(mg.sum(x, 0), keepdims=True).backward(np.ones(1))
+    np.testing.assert_array_equal(x.grad.data, np.ones((2, 2)))
+    with pytest.raises(TypeError, match="sum: axis is given twice, by position and by keyword"):
+        mg.sum(x, 0, axis=1)
+    with pytest.raises(TypeError, match="sum: 4 arguments were given by position; it takes 3: x, axis, keepdims"):
+        mg.sum(x, 0, True, 7)

@@ -7,7 +7,7 @@ from devices import on_host
 import minigen as mg
 from engine.helpers import leaf
 from minigen.backend import to_device
-from minigen.engine import Tensor, grad
+from minigen.engine import Tensor, grad, no_grad
 
 
 def test_an_overwritten_parameter_is_noticed_by_name():
@@ -69,3 +69,43 @@ def test_assign_copies_into_the_leafs_own_memory(device):
     assert w.data is memory
     values[0] = 7.0
     np.testing.assert_array_equal(on_host(w), [3.0, 4.0])
+
+
+COMPUTED = {
+    "detached": lambda y: y.detach(),
+    "detached twice": lambda y: y.detach().detach(),
+    "a view, detached": lambda y: y.reshape(2, 1).detach(),
+    "a view that is not recorded": no_grad()(lambda y: y[:1]),
+    "a view of a detached one": lambda y: y.detach().T,
+}
+
+
+@pytest.mark.parametrize("alias", COMPUTED.values(), ids=COMPUTED)
+def test_what_an_operation_computed_is_not_overwritten_through_an_alias(alias):
+    x = leaf([1.0, 2.0])
+    y = mg.exp(x)
+    shared = alias(y)
+    with pytest.raises(
+        RuntimeError, match=r"assign\(\): an operation computed these values.*write into a copy, mg.tensor"
+    ):
+        shared.assign(np.zeros(shared.shape))
+    with pytest.raises(RuntimeError, match=r"mark_written\(\): an operation computed"):
+        shared.mark_written()
+    mg.tensor(shared).assign(np.zeros(shared.shape))
+    mg.sum(y).backward()
+    np.testing.assert_array_equal(x.grad.data, np.exp([1.0, 2.0]))
+
+
+def test_one_array_may_be_the_gradient_of_two_inputs_and_so_is_not_overwritten():
+    a, b, seed = leaf([1.0, 2.0]), leaf([3.0, 4.0]), np.ones(2)
+    for found in grad(a + b, [a, b], seed):
+        with pytest.raises(RuntimeError, match=r"assign\(\): an operation computed these values"):
+            found.assign(np.zeros(2))
+    np.testing.assert_array_equal(seed, [1.0, 1.0])
+
+
+def test_a_leafs_own_gradient_may_be_overwritten():
+    x = leaf([1.0, 2.0])
+    mg.sum(x * x).backward()
+    x.grad.assign(np.array([5.0, 6.0]))
+    np.testing.assert_array_equal(x.grad.data, [5.0, 6.0])

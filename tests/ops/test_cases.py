@@ -35,6 +35,11 @@ def gradients(case: Case, floats, create_graph=False):
     return [g for g in mg.grad(y, x, cotangents_of(y), create_graph=create_graph, allow_unused=True) if g is not None]
 
 
+def unrecorded(case: Case, x):
+    with mg.no_grad():
+        return case.outputs(x)
+
+
 def assert_close(obtained, expected, bound, what):
     """The largest error stays within `bound` times the largest magnitude, or times 1 where all is smaller."""
     assert obtained.shape == expected.shape, f"{what}: shape {obtained.shape}, expected {expected.shape}"
@@ -242,6 +247,23 @@ def test_inputs_are_never_written_to(case: Case):
         for argument in case.arguments:
             if isinstance(argument, np.ndarray):
                 argument.flags.writeable = True
+
+
+@over_cases
+def test_an_output_that_shares_an_inputs_memory_counts_its_writes_or_refuses_them(case: Case):
+    """A leaf's memory shows in every view of it how often it was written; what an operation computed takes no writes at all."""
+    x = [mg.Tensor(array) for array in case.floats]
+    for output in case.outputs(x):
+        for argument in x:
+            if np.shares_memory(output.data, argument.data):
+                assert output.storage is argument.storage
+    x = [leaf * 1.0 for leaf in leaves(case.floats)]
+    for output in [*case.outputs(x), *unrecorded(case, x)]:
+        if any(np.shares_memory(output.data, argument.data) for argument in x):
+            with pytest.raises(RuntimeError, match=r"computed"):
+                output.detach().assign(output.data)
+            with pytest.raises(RuntimeError, match=r"mark_written\(\): an operation computed these values"):
+                output.mark_written()
 
 
 # ------------------------------------------------------------------------------------------------------ float32 kernels
