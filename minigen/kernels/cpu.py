@@ -39,6 +39,7 @@ from minigen.kernels.approximations import (
 )
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
+from minigen.kernels.vectors import squares_of
 
 # ------------------------------------------------------------------------------------------- compiling
 
@@ -116,24 +117,24 @@ def softplus_backward(out, g, x):
         out[i] = g[i] * logistic(x[i])
 
 
-_SILU_END = np.float32(100)  # sigmoid has come to 0 or 1
+_SIGMOID_END = np.float32(reference.SIGMOID_END)
 
 
 @_elementwise
 def silu(out, x):
     for i in range(out.size):
-        out[i] = above(x[i], -_SILU_END) * logistic(x[i])
+        out[i] = above(x[i], -_SIGMOID_END) * logistic(x[i])
 
 
 @_elementwise
 def silu_backward(out, g, x):
     for i in range(out.size):
         s = logistic(x[i])
-        out[i] = g[i] * s * (ONE + clip(x[i], _SILU_END) * (ONE - s))
+        out[i] = g[i] * s * (ONE + clip(x[i], _SIGMOID_END) * (ONE - s))
 
 
 _TWO_OVER_SQRT_PI = np.float32(2 / math.sqrt(math.pi))
-_BELL_END = np.float32(14)  # exp(-x^2 / 2) has come to 0
+_BELL_END = np.float32(reference.BELL_END)
 
 
 @_elementwise
@@ -171,24 +172,23 @@ def gelu_backward(out, g, x):
         out[i] = g[i] * (_normal_cdf(x[i]) + z * _NORMAL_PEAK * exp(-HALF * z * z))
 
 
-_GELU_END = np.float32(20)  # sigmoid(2u) has come to 0 or 1
-_GELU_SCALE = np.float32(math.sqrt(8 / math.pi))
-_GELU_CUBIC = np.float32(0.044715)
-_GELU_SLOPE = np.float32(3 * 0.044715)
+_GELU_SCALE = np.float32(reference.GELU_SCALE)
+_GELU_CUBIC = np.float32(reference.GELU_CUBIC)
+_GELU_SLOPE = np.float32(3 * reference.GELU_CUBIC)
 
 
 @_elementwise
 def gelu_tanh(out, x):
     for i in range(out.size):
-        z = clip(x[i], _GELU_END)
+        z = clip(x[i], _BELL_END)
         s = logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
-        out[i] = above(x[i], -_GELU_END) * s
+        out[i] = above(x[i], -_BELL_END) * s
 
 
 @_elementwise
 def gelu_tanh_backward(out, g, x):
     for i in range(out.size):
-        z = clip(x[i], _GELU_END)
+        z = clip(x[i], _BELL_END)
         s = logistic(_GELU_SCALE * z * (ONE + _GELU_CUBIC * z * z))
         slope = _GELU_SCALE * (ONE + _GELU_SLOPE * z * z)
         out[i] = g[i] * s * (ONE + z * slope * (ONE - s))
@@ -203,7 +203,7 @@ def relu(out, x):
 @_elementwise
 def relu_backward(out, g, y):
     for i in range(out.size):
-        out[i] = select(y[i] > ZERO, g[i], ZERO)
+        out[i] = select(y[i] <= ZERO, ZERO, g[i])
 
 
 @_elementwise
@@ -234,6 +234,52 @@ def elu_backward(out, g, x, alpha):
         out[i] = g[i] * select(x[i] > ZERO, ONE, alpha * exp(x[i]))
 
 
+# -------------------------------------------------------------------------------------------------- lengths
+#
+# Arrays (A, R, B), of which the middle axis is summed over. The square of every float32 lies within float64's range.
+
+
+@loop
+def _norm_of_rows(out, x, first, last):
+    for a in range(first, last):
+        out[a] = math.sqrt(squares_of(x[a]))
+
+
+@loop
+def _norm_of_columns(out, x, first, last):
+    totals = np.empty(x.shape[2])
+    for a in range(first, last):
+        totals[:] = 0.0
+        for r in range(x.shape[1]):
+            row = x[a, r]
+            for b in range(row.size):
+                number = np.float64(row[b])
+                totals[b] += number * number
+        to = out[a]
+        for b in range(to.size):
+            to[b] = math.sqrt(totals[b])
+
+
+def norm(x: Array, *, axes: tuple[int, ...]) -> Array:
+    if x.size == 0 or not axes:
+        return reference.norm(x, axes=axes)
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+    first, last = min(axes), max(axes) + 1
+    if last - first > len(axes):  # other axes lie between them
+        x = np.moveaxis(x, axes, range(-len(axes), 0))
+        first, last = x.ndim - len(axes), x.ndim
+    examples, length = math.prod(x.shape[:first]), math.prod(x.shape[first:last])
+    x, out = np.ascontiguousarray(x).reshape(examples, length, -1), np.empty(kept, _FLOAT32)
+    enough = -(-SMALLEST_PIECE // x[0].size)
+    if x.shape[2] == 1:
+        rows, flat = x[:, :, 0], out.ravel()  # views
+        in_pieces(lambda a, b: _norm_of_rows(flat, rows, a, b), examples, enough)
+    else:
+        columns = out.reshape(examples, -1)
+        in_pieces(lambda a, b: _norm_of_columns(columns, x, a, b), examples, enough)
+    return out
+
+
 # ------------------------------------------------------------------------------------------------- windows
 #
 # Arrays (A, L, B), of which B numbers lie side by side.
@@ -245,16 +291,16 @@ def _window_max(out, choice, x, size, stride, padding):
     for a in range(len(x)):
         for o in range(count):
             largest, chosen = out[a, o], choice[a, o]
+            first = max(0, padding - stride * o)
             for b in range(width):
                 largest[b] = -np.inf
-                chosen[b] = 0
-            for k in range(max(0, padding - stride * o), min(size, length + padding - stride * o)):
+                chosen[b] = np.uint8(first)
+            for k in range(first, min(size, length + padding - stride * o)):
                 candidate, place = x[a, stride * o + k - padding], np.uint8(k)
                 for b in range(width):
-                    is_larger = candidate[b] > largest[b]
-                    chosen[b] = select(is_larger, place, chosen[b])
-                    is_nan = candidate[b] != candidate[b]  # it comes through
-                    largest[b] = select(is_larger | is_nan, candidate[b], largest[b])
+                    is_better = (candidate[b] > largest[b]) | (candidate[b] != candidate[b])  # NaN comes through
+                    chosen[b] = select(is_better, place, chosen[b])
+                    largest[b] = select(is_better, candidate[b], largest[b])
 
 
 @loop
@@ -278,9 +324,9 @@ def _halve(out, choice, x):
         for o in range(count):
             for b in range(width):
                 first, second = x[a, 2 * o, b], x[a, 2 * o + 1, b]
-                is_larger = second > first
-                choice[a, o, b] = is_larger
-                out[a, o, b] = select(is_larger | (second != second), second, first)
+                is_better = (second > first) | (second != second)
+                choice[a, o, b] = is_better
+                out[a, o, b] = select(is_better, second, first)
 
 
 def window_max(x: Array, *, size: int, stride: int, padding: int, count: int) -> tuple[Array, Array]:

@@ -29,6 +29,8 @@ are turned so that NaN comes through.
 A kernel gets bare addresses, since Numba would examine and describe each array anew at each launch. What an address does
 not say, `_Kernel.launch` checks.
 
+Each process compiles the kernels that it launches, at their first launch; none is kept on disk.
+
 This needs the package numba-cuda, which takes the place of the outdated `numba.cuda` inside Numba. To step through a
 kernel in Python, without a GPU, start with NUMBA_ENABLE_CUDASIM=1 and call the functions of this file on small NumPy
 arrays; `tests/kernels/cuda_simulator.py` does. Each simulated thread is one of Python's: take few (`_THREADS`, `_BLOCKS`).
@@ -46,6 +48,7 @@ from numba import cuda
 from numba.core.types import CPointer, UniTuple, boolean, float32, float64, int64, uint32, uint64, void
 
 from minigen.backend import Array, array_module
+from minigen.kernels import reference
 
 # ------------------------------------------------------------------------------------------- launching
 
@@ -207,22 +210,22 @@ def softplus_backward(g, x):
     return g * _logistic(x)
 
 
-_FAR = np.float32(1e4)  # sigmoid has long come to 0 or 1
+_SIGMOID_END = np.float32(reference.SIGMOID_END)
 
 
 @_elementwise(float32)
 def silu(x):
-    return _above(x, -_FAR) * _logistic(x)
+    return _above(x, -_SIGMOID_END) * _logistic(x)
 
 
 @_elementwise(float32, float32)
 def silu_backward(g, x):
     s = _logistic(x)
-    return g * s * (ONE + _clip(x, _FAR) * (ONE - s))
+    return g * s * (ONE + _clip(x, _SIGMOID_END) * (ONE - s))
 
 
 _TWO_OVER_SQRT_PI = np.float32(2 / math.sqrt(math.pi))
-_BELL_END = np.float32(30)  # exp(-x^2 / 2) has come to 0
+_BELL_END = np.float32(reference.BELL_END)
 
 
 @_elementwise(float32)
@@ -256,9 +259,9 @@ def gelu_backward(g, x):
     return g * (_normal_cdf(x) + z * _NORMAL_PEAK * math.exp(-HALF * z * z))
 
 
-_GELU_SCALE = np.float32(math.sqrt(8 / math.pi))
-_GELU_CUBIC = np.float32(0.044715)
-_GELU_SLOPE = np.float32(3 * 0.044715)
+_GELU_SCALE = np.float32(reference.GELU_SCALE)
+_GELU_CUBIC = np.float32(reference.GELU_CUBIC)
+_GELU_SLOPE = np.float32(3 * reference.GELU_CUBIC)
 
 
 @_elementwise(float32)
@@ -282,7 +285,7 @@ def relu(x):
 
 @_elementwise(float32, float32)
 def relu_backward(g, y):
-    return g if y > ZERO else ZERO
+    return ZERO if y <= ZERO else g
 
 
 @_elementwise(float32)

@@ -8,12 +8,15 @@ import ctypes
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import Array
+from minigen.guards import process_guard
+
+APART = 16
+"""Floats between the rows of a buffer. A row length that is a power of two would put all rows into one place of the cache."""
 
 _workspaces: dict[tuple[int, str], Array] = {}
 
@@ -46,9 +49,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_MMAP_THRESHOLD, _NEVER, _USUAL = 2**25, 2**31 - 1, 2**26
 
 
-@contextmanager
+@process_guard
 def kept_memory() -> Iterator[None]:
-    """Inside the block, what arrays of up to 32 MB give back stays with the process; the end of the block returns what is then free.
+    """Keep the memory of freed arrays of up to 32 MB in the process inside the block; the end of the last block returns what is then free.
 
     It holds for the whole process, PyTorch's arrays included. Where the C library is not glibc, nothing is changed.
 

@@ -16,6 +16,13 @@ import numpy as np
 
 from minigen.backend import Array, array_module
 
+# Where one factor has become 0, the other one, x, is cut off here, so that their product is 0 and not NaN for an infinite x.
+SIGMOID_END = 1e4
+"""sigmoid(x) is 0 below -1e4, and 1 above 1e4, in every dtype: in float64 from -746 and 37 on."""
+
+BELL_END = 50.0
+"""exp(-x^2 / 2), the normal distribution's tail and gelu_tanh's sigmoid(2u) are 0 or 1 beyond it in every dtype: in float64 beyond 39."""
+
 # ------------------------------------------------------------------------------- sigmoid and its relatives
 
 
@@ -96,7 +103,7 @@ def silu(x: Array) -> Array:
         >>> float(silu(np.array(-np.inf)))
         -0.0
     """
-    return array_module(x).maximum(x, -1e4) * sigmoid(x)
+    return array_module(x).maximum(x, -SIGMOID_END) * sigmoid(x)
 
 
 def silu_backward(g: Array, x: Array) -> Array:
@@ -108,7 +115,31 @@ def silu_backward(g: Array, x: Array) -> Array:
         0.5
     """
     s = sigmoid(x)
-    return g * s * (1.0 + array_module(x).clip(x, -1e4, 1e4) * (1.0 - s))
+    return g * s * (1.0 + array_module(x).clip(x, -SIGMOID_END, SIGMOID_END) * (1.0 - s))
+
+
+# -------------------------------------------------------------------------------------------------- lengths
+
+
+def norm(x: Array, *, axes: tuple[int, ...]) -> Array:
+    """The Euclidean norm over the axes, which stay with length 1: m sqrt(sum of (x / m)^2), with m the largest |x|.
+
+    No square of a number in [0, 1] overflows, and one that vanishes counts for nothing beside 1.
+
+    Example:
+        >>> import numpy as np
+        >>> norm(np.array([3e200, 4e200]), axes=(0,))
+        array([5.e+200])
+    """
+    xp = array_module(x)
+    size = abs(x)
+    largest = size.max(axis=axes, keepdims=True) if x.size else size.sum(axis=axes, keepdims=True)
+    scale = xp.where(
+        (largest > 0) & (largest < math.inf), largest, largest * 0.0 + 1.0
+    )  # NaN and infinity come through
+    size = size / scale
+    length = xp.sqrt((size * size).sum(axis=axes, keepdims=True, dtype="float32" if x.dtype == "float16" else None))
+    return (scale * length).astype(size.dtype, copy=False)
 
 
 # ------------------------------------------------------------------------------------------------- windows
@@ -133,7 +164,7 @@ def window_places(length: int, count: int, size: int, stride: int, padding: int)
 
 
 def window_max(x: Array, *, size: int, stride: int, padding: int, count: int) -> tuple[Array, Array]:
-    """The largest value of every window, (A, count, B), and at which k it stands, the first of equal ones.
+    """The largest value of every window, (A, count, B), and its k: that of the first of equal ones, or of the last NaN.
 
     Example:
         >>> import numpy as np
@@ -145,10 +176,13 @@ def window_max(x: Array, *, size: int, stride: int, padding: int, count: int) ->
     shape = (x.shape[0], count, x.shape[2])
     out = module.full(shape, -module.inf, x.dtype)
     choice = module.zeros(shape, np.min_scalar_type(size - 1))
+    choice += module.maximum(padding - stride * module.arange(count), 0).astype(choice.dtype)[
+        :, None
+    ]  # the first place inside
     for k, seers, places in window_places(x.shape[1], count, size, stride, padding):
         largest, chosen, candidate = out[:, seers], choice[:, seers], x[:, places]
-        is_larger = (candidate > largest).astype(choice.dtype)
-        module.maximum(chosen, k * is_larger, out=chosen)  # k rises, so the last one that was larger stays
+        is_better = ((candidate > largest) | (candidate != candidate)).astype(choice.dtype)
+        module.maximum(chosen, k * is_better, out=chosen)  # k rises, so the last one that was better stays
         module.maximum(largest, candidate, out=largest)
     return out, choice
 
@@ -209,7 +243,7 @@ def erf(x: Array) -> Array:
     xp = array_module(x)
     z = abs(x)
     near = _erf_series(xp.minimum(z, 2.0))
-    far = 1.0 - _erfc_fraction(xp.clip(z, 2.0, 30.0))
+    far = 1.0 - _erfc_fraction(xp.clip(z, 2.0, BELL_END))
     return xp.copysign(xp.where(z < 2.0, near, far), x)
 
 
@@ -222,7 +256,7 @@ def erf_backward(g: Array, x: Array) -> Array:
         1.128379167096
     """
     xp = array_module(x)
-    z = xp.clip(x, -30.0, 30.0)
+    z = xp.clip(x, -BELL_END, BELL_END)
     return g * (2.0 / math.sqrt(math.pi)) * xp.exp(-z * z)
 
 
@@ -231,7 +265,7 @@ def _normal_cdf(x: Array) -> Array:
     xp = array_module(x)
     z = abs(x) * math.sqrt(0.5)
     near = 1.0 - _erf_series(xp.minimum(z, 2.0))
-    far = _erfc_fraction(xp.clip(z, 2.0, 30.0))
+    far = _erfc_fraction(xp.clip(z, 2.0, BELL_END))
     tail = 0.5 * xp.where(z < 2.0, near, far)
     return xp.where(x > 0, 1.0 - tail, tail)
 
@@ -249,7 +283,7 @@ def gelu(x: Array) -> Array:
         >>> round(float(gelu(np.array(1.0))), 12)
         0.841344746069
     """
-    return array_module(x).maximum(x, -50.0) * _normal_cdf(x)
+    return array_module(x).maximum(x, -BELL_END) * _normal_cdf(x)
 
 
 def gelu_backward(g: Array, x: Array) -> Array:
@@ -260,12 +294,12 @@ def gelu_backward(g: Array, x: Array) -> Array:
         >>> float(gelu_backward(np.array(1.0), np.array(0.0)))
         0.5
     """
-    z = array_module(x).clip(x, -50.0, 50.0)
+    z = array_module(x).clip(x, -BELL_END, BELL_END)
     return g * (_normal_cdf(x) + z * _normal_density(z))
 
 
-_GELU_SCALE = math.sqrt(8.0 / math.pi)
-_GELU_CUBIC = 0.044715
+GELU_SCALE = math.sqrt(8.0 / math.pi)
+GELU_CUBIC = 0.044715
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -277,8 +311,8 @@ def gelu_tanh(x: Array) -> Array:
         0.841192
     """
     xp = array_module(x)
-    z = xp.clip(x, -30.0, 30.0)
-    return xp.maximum(x, -30.0) * sigmoid(_GELU_SCALE * z * (1.0 + _GELU_CUBIC * z * z))
+    z = xp.clip(x, -BELL_END, BELL_END)
+    return xp.maximum(x, -BELL_END) * sigmoid(GELU_SCALE * z * (1.0 + GELU_CUBIC * z * z))
 
 
 def gelu_tanh_backward(g: Array, x: Array) -> Array:
@@ -289,9 +323,9 @@ def gelu_tanh_backward(g: Array, x: Array) -> Array:
         >>> float(gelu_tanh_backward(np.array(1.0), np.array(0.0)))
         0.5
     """
-    z = array_module(x).clip(x, -30.0, 30.0)
-    s = sigmoid(_GELU_SCALE * z * (1.0 + _GELU_CUBIC * z * z))
-    slope = _GELU_SCALE * (1.0 + 3.0 * _GELU_CUBIC * z * z)
+    z = array_module(x).clip(x, -BELL_END, BELL_END)
+    s = sigmoid(GELU_SCALE * z * (1.0 + GELU_CUBIC * z * z))
+    slope = GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * z * z)
     return g * s * (1.0 + z * slope * (1.0 - s))
 
 
@@ -310,14 +344,14 @@ def relu(x: Array) -> Array:
 
 
 def relu_backward(g: Array, y: Array) -> Array:
-    """g where y = relu(x) > 0, else 0: the gradient at 0 is 0.
+    """0 where y = relu(x) <= 0, else g: the gradient at 0 is 0, and at NaN g.
 
     Example:
         >>> import numpy as np
         >>> relu_backward(np.array([5.0, 5.0]), np.array([0.0, 2.0]))
         array([0., 5.])
     """
-    return array_module(g).where(y > 0, g, 0.0)
+    return array_module(g).where(y <= 0, 0.0, g)
 
 
 def leaky_relu(x: Array, *, slope: float) -> Array:
@@ -368,8 +402,11 @@ def elu_backward(g: Array, x: Array, *, alpha: float) -> Array:
 
 
 # ------------------------------------------------------------------------- optimizer steps, in place
+#
+# A square that is too small for its dtype is 0 in them, whatever np.seterr says: an error halfway would leave a step half done.
 
 
+@np.errstate(under="ignore")
 def sgd_step(
     values: Array,
     gradients: Array,
@@ -410,6 +447,7 @@ def sgd_step(
     values -= learning_rate * direction
 
 
+@np.errstate(under="ignore")
 def rmsprop_step(
     values: Array,
     gradients: Array,
@@ -443,6 +481,7 @@ def rmsprop_step(
     values -= learning_rate * gradients / (array_module(values).sqrt(square_average) + epsilon)
 
 
+@np.errstate(under="ignore")
 def adam_step(
     values: Array,
     gradients: Array,
@@ -490,6 +529,7 @@ def adam_step(
     values -= learning_rate / (1.0 - beta1**step) * first_moment / (root + epsilon)
 
 
+@np.errstate(under="ignore")
 def lerp(average: Array, values: Array, *, weight: float) -> None:
     """average <- average + weight (values - average), in place: one step of a running average.
 

@@ -7,7 +7,8 @@ below `SMALLEST_PIECE` elements is over before a second thread has woken up; suc
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+
+from minigen.guards import process_guard
 
 SMALLEST_PIECE = 32_768
 
@@ -62,7 +63,7 @@ def set_threads(count: int) -> None:
     _forget_pool()
 
 
-@contextmanager
+@process_guard
 def one_blas_thread() -> Iterator[None]:
     """Inside the block BLAS computes in the thread that calls it, and `kernels.matmul` spreads big products over minigen's own threads.
 
@@ -77,13 +78,12 @@ def one_blas_thread() -> Iterator[None]:
     from threadpoolctl import threadpool_limits
 
     global _blas_is_limited
-    before = _blas_is_limited
     with threadpool_limits(1, user_api="blas"):
         _blas_is_limited = True
         try:
             yield
         finally:
-            _blas_is_limited = before
+            _blas_is_limited = False
 
 
 def blas_is_limited() -> bool:

@@ -61,7 +61,7 @@ def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bo
     def tile(context, out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms):
         def generate(target, builder, signature, arguments):
             (out, out_rows, start, start_rows, a, a_rows, a_jumps, a_step, b, b_jumps, b_step, jumps, terms) = arguments
-            number = functools.partial(ir.Constant, _WORD)
+            word = functools.partial(ir.Constant, _WORD)
             reduce = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR]), f"llvm.vector.reduce.fadd.v{LANES}f32"
             )
@@ -76,7 +76,7 @@ def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bo
                 return builder.load(place(pointer(table, _WORD), i))
 
             def load(base, vector):
-                address = builder.bitcast(place(base, number(LANES * vector)), _VECTOR.as_pointer())
+                address = builder.bitcast(place(base, word(LANES * vector)), _VECTOR.as_pointer())
                 return builder.load(address, align=4)
 
             def spread(scalar):  # to all lanes
@@ -84,15 +84,15 @@ def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bo
                 zeros = ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
                 return builder.shuffle_vector(single, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
-            def numbers(base, has_lanes):
+            def read(base, has_lanes):
                 return [load(base, v) for v in range(vectors)] if has_lanes else [spread(builder.load(base))] * vectors
 
             # LLVM turns these variables into registers.
             sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
             rows, begun = [], []  # rows may repeat: all starts are read before the first outcome is written
             for m in range(ROWS):
-                rows.append(place(pointer(a), entry(a_rows, number(m))))
-                first = place(pointer(start), entry(start_rows, number(m)))
+                rows.append(place(pointer(a), entry(a_rows, word(m))))
+                first = place(pointer(start), entry(start_rows, word(m)))
                 begun.append(builder.load(first))
                 for v in range(vectors):
                     builder.store(ir.Constant(_VECTOR, [0.0] * LANES) if dots else load(first, v), sums[m][v])
@@ -102,17 +102,17 @@ def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bo
                 lanes = place(pointer(b), entry(b_jumps, o.index))
                 with cgutils.for_range(builder, entry(terms, o.index)) as i:
                     right = place(lanes, builder.mul(i.index, b_step))
-                    factors = numbers(right, b_lanes)
+                    factors = read(right, b_lanes)
                     offset = builder.mul(i.index, a_step)
                     for m in range(ROWS):
-                        left = numbers(place(jumped[m], offset), a_lanes)
+                        left = read(place(jumped[m], offset), a_lanes)
                         for v in range(vectors):
                             product = builder.fmul(left[v], factors[v], flags=["contract"])
                             total = builder.fadd(builder.load(sums[m][v]), product, flags=["contract"])
                             builder.store(total, sums[m][v])
 
             for m in range(ROWS):
-                last = place(pointer(out), entry(out_rows, number(m)))
+                last = place(pointer(out), entry(out_rows, word(m)))
                 if dots:
                     total = builder.load(sums[m][0])
                     for v in range(1, vectors):
@@ -120,7 +120,7 @@ def _tile(vectors: int, *, a_lanes: bool = False, b_lanes: bool = True, dots: bo
                     builder.store(builder.call(reduce, [begun[m], total], fastmath=["reassoc"]), last)
                     continue
                 for v in range(vectors):
-                    target_address = builder.bitcast(place(last, number(LANES * v)), _VECTOR.as_pointer())
+                    target_address = builder.bitcast(place(last, word(LANES * v)), _VECTOR.as_pointer())
                     builder.store(builder.load(sums[m][v]), target_address, align=4)
             return target.get_dummy_value()
 

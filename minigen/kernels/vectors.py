@@ -84,3 +84,17 @@ def dot(a, b):
     for i in range(a.size):
         found += times(a[i], b[i])
     return found
+
+
+@summing
+def squares_of(row):
+    """Return the sum of the squares of float32 numbers, in float64: none of them overflows or vanishes.
+
+    Example:
+        >>> squares_of(np.array([3.0, 4.0], np.float32))
+        25.0
+    """
+    found = 0.0
+    for i in range(row.size):
+        found += times(np.float64(row[i]), np.float64(row[i]))
+    return found

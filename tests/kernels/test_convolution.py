@@ -116,7 +116,7 @@ def is_transformed(name, call):
     back = name == "convolve_transposed"
     channels = weight.shape[:1:-1] if back else weight.shape[2:]
     sweeps = found.phases if back else (found.forward,)
-    serves = winograd.serves_weight if name == "convolve_weight" else winograd.serves
+    serves = winograd.serves_weight_gradient if name == "convolve_weight" else winograd.serves
     return found.groups == 1 and any(serves(sweep, len(x), *channels) for sweep in sweeps)
 
 
@@ -330,7 +330,7 @@ for tiles in (1, 10**9):  # by few products, then by plain sums
     for name in NAMES:
         exact, bound = bounds(name, call)
         assert (np.abs(getattr(cpu, name)(*arguments(name, call), geometry=call[0]) - exact) <= bound).all()
-for loop in (cpu._sweep, cpu._weight, winograd._sweep, winograd._weight):
+for loop in (cpu._sweep, cpu._weight_gradient, winograd._sweep, winograd._weight_gradient):
     (asm,) = loop.inspect_asm().values()
     assert "zmm" not in asm and "ymm" in asm
 """

@@ -1,5 +1,6 @@
 """The CUDA kernels: compared with the reference in the simulator and on a GPU, compiled for one, chosen by the table, launched."""
 
+import ast
 import importlib.util
 import inspect
 import json
@@ -21,6 +22,7 @@ from minigen.__main__ import kernel_folders
 from minigen.kernels import cpu, cuda, reference
 from minigen.kernels.convolution import cuda as convolution
 from minigen.kernels.convolution import reference as convolution_reference
+from minigen.kernels.lazy import LazyModule, imported
 from minigen.kernels.raster import cuda as raster
 from minigen.kernels.raster import reference as raster_reference
 from minigen.kernels.raster.network import Layer, Network
@@ -177,9 +179,9 @@ def test_every_kernel_compiles_without_spills(rows):
 
 @pytest.mark.slow
 def test_every_kernel_leaves_a_processor_full_of_threads(rows):
-    # 65,536 registers for 2048 threads; of direct_weight no more are started than half as many, with more work each. Of walk there is a
-    # block of 256 to an example: two of them on each of 132 processors are enough.
-    limits = dict.fromkeys((row["kernel"] for row in rows), 32) | {"direct_weight": 64, "walk": 128}
+    # 65,536 registers for 2048 threads. direct_weight_gradient starts at most half as many, each with more work. walk has a block of 256
+    # for each example: two blocks on each of 132 processors are enough.
+    limits = dict.fromkeys((row["kernel"] for row in rows), 32) | {"direct_weight_gradient": 64, "walk": 128}
     assert {row["kernel"]: row["registers"] for row in rows if row["registers"] > limits[row["kernel"]]} == {}
 
 
@@ -194,7 +196,19 @@ def test_only_the_kernels_of_float64_numbers_and_of_normal_numbers_compute_in_fl
 TABLE = [name for name, function in vars(reference).items() if inspect.isfunction(function) and name[0] != "_"]
 TABLE.remove("array_module")
 TABLE.remove("window_places")
-PLAIN_ON_GPU = {"window_max", "window_put"}  # CuPy runs the reference
+PLAIN_ON_GPU = {"norm", "window_max", "window_put"}  # CuPy runs the reference
+# The kernels of raster/ are the methods of a class, which `raster_walk` chooses.
+FOLDERS = sorted(set(kernel_folders()) - {"raster"})
+
+
+def compiled_in(folder):
+    """Return the kernels in a folder's `cpu.py`, by name."""
+    module = importlib.import_module(f"minigen.kernels.{folder}.cpu")
+    return {
+        name: function
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and name[0] != "_"
+    }
 
 
 class CupyArray:
@@ -223,25 +237,63 @@ def numba_cuda_is_there(monkeypatch):
     monkeypatch.setattr(kernels, "_cuda_wanted", lambda: True)
 
 
-def choice(monkeypatch, *arrays, **options):
-    def plain(*arrays):
-        return "reference"
-
-    monkeypatch.setattr(kernels, "_twin", lambda place, kernel: lambda *arrays: place)
-    return kernels._choose(plain, **options)(*arrays)
+ON_CPU, ON_GPU = "cpu", "cuda"  # the arguments of a row of the table
 
 
-def test_every_kernel_of_the_reference_is_in_the_table_and_has_a_cuda_twin():
-    assert len(TABLE) == 33
+def choice(*arrays, places=(ON_CPU, ON_GPU), **options):
+    def place(name):
+        return lambda *arrays: name
+
+    functions = {name: place(name) for name in places}
+    return kernels._dispatch(place("reference"), **functions, **options)(*arrays)
+
+
+def chosen(name, place):
+    """Return the function that a row of the table names for a place, or None."""
+    function = inspect.getclosurevars(getattr(kernels, name)).nonlocals[place]
+    return None if function is None else imported(function)
+
+
+def rows_of_the_table():
+    """Yield the name of each row of the table, as it is written, with the functions that it names: `module.function`."""
+    for statement in ast.parse(Path(kernels.__file__).read_text()).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.value).startswith("_dispatch("):
+            call = statement.value
+            words = [word.value for word in call.keywords if word.arg in (ON_CPU, ON_GPU)]
+            yield statement.targets[0].id, [ast.unparse(function).split(".") for function in (*call.args, *words)]
+
+
+def test_every_kernel_of_the_reference_is_in_the_table_and_has_its_own_on_the_gpu():
+    assert len(TABLE) == 34
     for name in TABLE:
         assert callable(getattr(kernels, name))
         assert getattr(kernels, name).__wrapped__ is getattr(reference, name)
         if name not in PLAIN_ON_GPU:
             assert getattr(cuda, name).__module__ == cuda.__name__
+            assert name == "philox" or chosen(name, ON_GPU) is getattr(cuda, name)
     for name in ("convolve", "convolve_transposed", "convolve_weight"):
-        plain = getattr(kernels, name).__wrapped__
-        assert plain is getattr(convolution_reference, name)
-        assert kernels._twin("cuda", plain) is getattr(convolution, name)
+        assert getattr(kernels, name).__wrapped__ is getattr(convolution_reference, name)
+        assert chosen(name, ON_GPU) is getattr(convolution, name)
+
+
+def test_an_editor_is_led_to_the_functions_that_are_called():
+    (block,) = (s for s in ast.parse(Path(kernels.__file__).read_text()).body if isinstance(s, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {  # what an editor takes each name for
+        alias.asname: f"{statement.module}.{alias.name}" for statement in block.body for alias in statement.names
+    }
+    called = {name: stand_in._name for name, stand_in in vars(kernels).items() if isinstance(stand_in, LazyModule)}
+    assert seen == called
+    modules = {name: importlib.import_module(module) for name, module in seen.items()}
+    found = dict(rows_of_the_table())
+    assert len(found) == len(TABLE) - 1 + sum(len(list(compiled_in(folder))) for folder in FOLDERS)  # philox has no row
+    for name, functions in found.items():
+        (plain_module, _), *compiled = functions
+        assert {function for _, function in functions} == {name}
+        for module, function in compiled:
+            assert modules[module].__package__ == getattr(kernels, plain_module).__package__
+            assert getattr(modules[module], function) is chosen(name, modules[module].__name__.rpartition(".")[2])
+        assert len(compiled) == sum(chosen(name, place) is not None for place in (ON_CPU, ON_GPU))
 
 
 @pytest.mark.parametrize("name", ["sgd_step", "rmsprop_step", "adam_step", "lerp", "philox"])
@@ -252,7 +304,7 @@ def test_a_twin_takes_the_arguments_of_the_reference(name):
     assert parameters(getattr(cuda, name)) == parameters(getattr(reference, name))
 
 
-def test_the_arrays_choose_the_kernel(monkeypatch, numba_cuda_is_there):
+def test_the_arrays_choose_the_kernel(numba_cuda_is_there):
     on_cpu, on_gpu = np.zeros(2, "float32"), CupyArray(2)
     for arrays, place in (
         ((on_cpu, on_cpu), "cpu"),
@@ -265,19 +317,19 @@ def test_the_arrays_choose_the_kernel(monkeypatch, numba_cuda_is_there):
         ((CupyArrayWithoutAddress(),), "reference"),
         ((np.zeros(2),), "reference"),
     ):
-        assert choice(monkeypatch, *arrays) == place
-    words = {"dtype": np.uint32, "on_cpu": False}
-    assert choice(monkeypatch, np.zeros(2, "uint32"), **words) == "reference"
-    assert choice(monkeypatch, CupyArray(2, "uint32"), **words) == "cuda"
-    assert choice(monkeypatch, on_gpu, **words) == "reference"
+        assert choice(*arrays) == place
+    words = {"dtype": np.uint32, "places": (ON_GPU,)}
+    assert choice(np.zeros(2, "uint32"), **words) == "reference"
+    assert choice(CupyArray(2, "uint32"), **words) == "cuda"
+    assert choice(on_gpu, **words) == "reference"
 
 
-def test_indices_have_no_say_in_the_choice(monkeypatch, numba_cuda_is_there):
+def test_indices_have_no_say_in_the_choice(numba_cuda_is_there):
     words = np.zeros(2, "uint8")
-    assert choice(monkeypatch, np.zeros(2, "float32"), words, indexed=True) == "cpu"
-    assert choice(monkeypatch, np.zeros(2), words, indexed=True) == "reference"
-    assert choice(monkeypatch, CupyArray(2), words, indexed=True, on_gpu=False) == "reference"
-    assert choice(monkeypatch, np.zeros(2, "float32"), words) == "reference"
+    assert choice(np.zeros(2, "float32"), words, indexed=True) == "cpu"
+    assert choice(np.zeros(2), words, indexed=True) == "reference"
+    assert choice(CupyArray(2), words, indexed=True, places=(ON_CPU,)) == "reference"
+    assert choice(np.zeros(2, "float32"), words) == "reference"
 
 
 def test_kernels_that_take_indices_are_compiled(monkeypatch):
@@ -290,23 +342,20 @@ def test_kernels_that_take_indices_are_compiled(monkeypatch):
     assert called == ["window_put", "put_rows"]
 
 
-# Those of raster/ are the methods of a class, which `raster_walk` chooses.
-@pytest.mark.parametrize("folder", sorted(set(kernel_folders()) - {"raster"}))
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_every_compiled_kernel_of_a_folder_is_in_the_table(folder):
-    plain, compiled = (importlib.import_module(f"minigen.kernels.{folder}.{name}") for name in ("reference", "cpu"))
-    names = [
-        name
-        for name, function in vars(compiled).items()
-        if inspect.isfunction(function) and function.__module__ == compiled.__name__ and name[0] != "_"
-    ]
+    plain = importlib.import_module(f"minigen.kernels.{folder}.reference")
+    names = compiled_in(folder)
     assert names
-    for name in names:
+    for name, function in names.items():
         assert getattr(kernels, name).__wrapped__ is getattr(plain, name)
-        assert kernels._twin("cpu", getattr(plain, name)) is getattr(compiled, name)
+        assert chosen(name, ON_CPU) is function
 
 
 def test_philox_is_chosen_by_the_module(monkeypatch, numba_cuda_is_there):
-    monkeypatch.setattr(kernels, "_twin", lambda place, kernel: lambda xp, **settings: place)
+    for module, place in (("_cpu", "cpu"), ("_cuda", "cuda")):
+        function = lambda xp, place=place, **settings: place
+        monkeypatch.setattr(kernels, module, SimpleNamespace(philox=function))
     settings = {"key": 0, "counter": 0, "blocks": 1}
     assert kernels.philox(np, **settings) == "cpu"
     assert kernels.philox(SimpleNamespace(ndarray=CupyArray), **settings) == "cuda"
@@ -321,7 +370,9 @@ def test_a_walk_is_chosen_by_all_weights_and_biases(monkeypatch, numba_cuda_is_t
             self.place = "reference"
 
     monkeypatch.setattr(raster_reference, "Walk", Walk)
-    monkeypatch.setattr(kernels, "_twin", lambda place, kernel: lambda *_, **settings: SimpleNamespace(place=place))
+    for module, place in (("_raster_cpu", "cpu"), ("_raster_cuda", "cuda")):
+        kind = lambda *_, place=place, **settings: SimpleNamespace(place=place)
+        monkeypatch.setattr(kernels, module, SimpleNamespace(Walk=kind))
     on_cpu, on_gpu = np.zeros(2, "float32"), CupyArray(2)
     for weight, bias, place in (
         (on_cpu, on_cpu, "cpu"),
@@ -342,7 +393,7 @@ def test_cuda_kernels_need_numba_cuda_and_leave_to_be_compiled(monkeypatch):
         monkeypatch.setattr(importlib.util, "find_spec", {"numba_cuda": spec}.get)
         assert wanted() == (compiled and installed)
     monkeypatch.setattr(kernels, "_cuda_wanted", lambda: False)
-    assert choice(monkeypatch, CupyArray(2)) == "reference"
+    assert choice(CupyArray(2)) == "reference"
 
 
 # ------------------------------------------------------------------------------------------- launching

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from minigen import kernels
-from minigen.kernels import cpu, reference, threads
+from minigen.kernels import cpu, cuda, reference, threads
 
 SETTINGS: dict[str, dict[str, float]] = {"leaky_relu": {"slope": 0.2}, "elu": {"alpha": 0.7}}
 SMOOTH = ("sigmoid", "tanh", "softplus", "silu", "erf", "gelu", "gelu_tanh")
@@ -130,6 +130,39 @@ def test_dense_comparison_near_the_joins_of_the_approximations() -> None:
         assert (abs(call(cpu, name, x) - exact) <= relative * abs(exact)).all(), name
 
 
+# What the docstrings of the operations and docs/conventions.md promise for float32: units in the last place, and the error of the slope.
+ULPS = {"sigmoid": 3, "tanh": 6, "softplus": 3, "erf": 6, "elu": 2}
+OF_X = 3e-7  # of gelu's two forms
+SLOPE_ERRORS = {
+    "sigmoid": 1e-7,
+    "tanh": 7e-7,
+    "erf": 2e-7,
+    "gelu": 3e-7,
+    "gelu_tanh": 2e-6,
+    "silu": 1e-6,
+    "softplus": 2e-7,
+}
+
+
+@pytest.mark.parametrize("name", [*ULPS, "gelu", "gelu_tanh"])
+def test_the_stated_accuracy_of_float32(name: str) -> None:
+    x = np.concatenate([np.linspace(-20, 20, 400_001), np.geomspace(1e-30, 1, 20_000), -np.geomspace(1e-30, 1, 20_000)])
+    x = x.astype(np.float32)
+    exact = call(reference, name, x.astype("float64"))
+    error = abs(call(cpu, name, x) - exact)
+    if name in ULPS:
+        assert (error <= ULPS[name] * np.spacing(abs(exact).astype(np.float32))).all()
+    else:
+        assert (error <= OF_X * abs(x.astype("float64"))).all()
+
+
+@pytest.mark.parametrize("name", SLOPE_ERRORS)
+def test_the_stated_accuracy_of_slopes(name: str) -> None:
+    x = np.linspace(-20, 20, 400_001, dtype=np.float32)
+    exact = backward(reference, name, np.ones_like(x, np.float64), x.astype("float64"))
+    assert abs(backward(cpu, name, np.ones_like(x), x) - exact).max() <= SLOPE_ERRORS[name]
+
+
 # ---------------------------------------------------------------------------------------- both of them
 
 LIMITS = {
@@ -168,6 +201,22 @@ def test_limits_and_nan_without_a_warning(name: str, dtype: str) -> None:
         np.testing.assert_allclose(
             dx[:-1], np.array([*SLOPE_LIMITS[name]] * 9, dtype), rtol=2e-3 if dtype == "float16" else 1e-6
         )
+
+
+@float_dtypes
+def test_where_a_factor_is_cut_off_the_other_has_come_to_its_limit(dtype: str) -> None:
+    for end, function, low in (
+        (reference.SIGMOID_END, reference.sigmoid, 0),
+        (reference.BELL_END, reference._normal_cdf, 0),
+        (reference.BELL_END, reference.erf, -1),
+        (reference.BELL_END, lambda x: reference.gelu_tanh(x) / x, 0),
+    ):
+        np.testing.assert_array_equal(function(np.array([-end, end], dtype)), [low, 1])
+    bell = np.array([-1, 1], dtype) * reference.BELL_END
+    np.testing.assert_array_equal(reference._normal_density(bell), 0)
+    np.testing.assert_array_equal(reference.erf_backward(np.ones_like(bell), bell), 0)
+    for module in (cpu, cuda):
+        assert (module._SIGMOID_END, module._BELL_END) == (reference.SIGMOID_END, reference.BELL_END)
 
 
 @float_dtypes

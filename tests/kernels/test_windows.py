@@ -27,11 +27,7 @@ def test_windows_ties_and_numbers_that_are_none_included(found, a, b, seed):
     x[rng.random(x.shape) < 0.05] = np.nan
     x[rng.random(x.shape) < 0.05] = -np.inf
     largest, choice = cpu.window_max(x, **settings, count=count)
-    expected, _ = reference.window_max(x, **settings, count=count)
-    np.testing.assert_array_equal(largest, expected)
-    finite = np.nan_to_num(x)
-    largest, choice = cpu.window_max(finite, **settings, count=count)
-    expected, wanted = reference.window_max(finite, **settings, count=count)
+    expected, wanted = reference.window_max(x, **settings, count=count)
     np.testing.assert_array_equal(largest, expected)
     np.testing.assert_array_equal(choice, wanted)
     y = rng.standard_normal(largest.shape).astype(np.float32)

@@ -44,7 +44,7 @@ _whole = inner(whole_vectors)
 
 
 @intrinsic
-def _number(context, address):
+def _float_at(context, address):
     """The float32 at an address. With it, loops read arrays of any strides, and are compiled once."""
 
     def generate(target, builder, signature, arguments):
@@ -59,7 +59,7 @@ def _copy(to, pitch, source, stride, rows, length, factor):
     for t in range(rows):
         line, begin = to[t * pitch : (t + 1) * pitch], source + t * stride
         for d in range(length):
-            line[d] = factor * _number(begin + 4 * d)
+            line[d] = factor * _float_at(begin + 4 * d)
         line[length:] = 0
 
 
@@ -71,7 +71,7 @@ def _copy_transposed(to, pitch, source, stride, rows, length):
         for d in range(length):
             line, place = to[d * pitch + first : d * pitch + first + LANES], begin + 4 * d
             for s in range(count):
-                line[s] = _number(place + s * stride)
+                line[s] = _float_at(place + s * stride)
             line[count:] = 0
 
 
@@ -84,10 +84,10 @@ def _line(vector, strides, n, t, h):
 
 
 @inner
-def _product(out, out_rows, start, start_rows, a, a_rows, a_step, b, pitch, lanes, terms, numbers):
+def _product(out, out_rows, start, start_rows, a, a_rows, a_step, b, pitch, lanes, terms, zero_and_terms):
     """out[m, l] = start[m, l] + sum over i < terms of a[row(m) + i a_step] b[i pitch + l]; see `tile.py`. All are addresses."""
-    numbers[0], numbers[1] = 0, terms
-    zero, count = numbers.ctypes.data, numbers.ctypes.data + 8
+    zero_and_terms[0], zero_and_terms[1] = 0, terms
+    zero, count = zero_and_terms.ctypes.data, zero_and_terms.ctypes.data + 8
     lane = 0
     while lane < lanes:
         wide = lanes_of(lanes - lane)
@@ -146,7 +146,7 @@ def _forward(
     """columns: (D, pitch), values: (S, wide); of six queries rows: (6, D), scores: (6, pitch), fetched: (6, wide)."""
     queries, keys, heads, features, outputs = sizes
     pitch, wide = _whole(keys), _whole(outputs)
-    numbers, zero = np.zeros(2, np.int64), np.zeros(max(pitch, wide), np.float32)
+    zero_and_terms, zero = np.zeros(2, np.int64), np.zeros(max(pitch, wide), np.float32)
     no_rows, of_features = np.zeros(ROWS, np.int64), np.arange(ROWS) * features
     of_keys, of_outputs = np.arange(ROWS) * pitch, np.arange(ROWS) * wide
     factors = np.empty(ROWS, np.float32)
@@ -162,7 +162,7 @@ def _forward(
             stop = _whole(most)
             _product(
                 scores.ctypes.data, of_keys.ctypes.data, zero.ctypes.data, no_rows.ctypes.data, rows.ctypes.data, of_features.ctypes.data,
-                1, columns.ctypes.data, pitch, stop, features, numbers,
+                1, columns.ctypes.data, pitch, stop, features, zero_and_terms,
             )  # fmt: skip
             for m in range(count):
                 row, seen = scores[m * pitch : m * pitch + stop], _visible(queries, keys, causal, t + m)
@@ -178,7 +178,7 @@ def _forward(
                     factors[m], logarithm[n, h, t + m] = ONE / total, top + np.float32(math.log(total))
             _product(
                 fetched.ctypes.data, of_outputs.ctypes.data, zero.ctypes.data, no_rows.ctypes.data, scores.ctypes.data, of_keys.ctypes.data,
-                1, values.ctypes.data, wide, wide, most, numbers,
+                1, values.ctypes.data, wide, wide, most, zero_and_terms,
             )  # fmt: skip
             for m in range(count):
                 to, line = out[n, t + m, h], fetched[m * wide : (m + 1) * wide]
@@ -200,7 +200,7 @@ def _backward(
     """
     queries, keys, heads, features, outputs = sizes
     pitch, deep, wide = _whole(keys), _whole(features), _whole(outputs)
-    numbers, zero = np.zeros(2, np.int64), np.zeros(max(pitch, deep, wide), np.float32)
+    zero_and_terms, zero = np.zeros(2, np.int64), np.zeros(max(pitch, deep, wide), np.float32)
     no_rows, side_by_side, of_keys = np.zeros(ROWS, np.int64), np.arange(ROWS), np.arange(ROWS) * pitch
     of_features, of_outputs = np.arange(ROWS) * deep, np.arange(ROWS) * wide
     for pair in range(first, last):
@@ -226,11 +226,11 @@ def _backward(
                 share, slope = shares[at * pitch : (at + ROWS) * pitch], slopes[at * pitch : (at + ROWS) * pitch]
                 _product(
                     share.ctypes.data, of_keys.ctypes.data, zero.ctypes.data, no_rows.ctypes.data, rows.ctypes.data + 4 * at * deep,
-                    of_features.ctypes.data, 1, key_columns.ctypes.data, pitch, stop, features, numbers,
+                    of_features.ctypes.data, 1, key_columns.ctypes.data, pitch, stop, features, zero_and_terms,
                 )  # fmt: skip
                 _product(
                     slope.ctypes.data, of_keys.ctypes.data, zero.ctypes.data, no_rows.ctypes.data, g_rows.ctypes.data + 4 * at * wide,
-                    of_outputs.ctypes.data, 1, value_columns.ctypes.data, pitch, stop, outputs, numbers,
+                    of_outputs.ctypes.data, 1, value_columns.ctypes.data, pitch, stop, outputs, zero_and_terms,
                 )  # fmt: skip
                 for m in range(count):
                     line = m * pitch
@@ -247,7 +247,7 @@ def _backward(
                     ds[seen : stop + LANES] = 0
                 _product(
                     slope_rows.ctypes.data, of_features.ctypes.data, zero.ctypes.data, no_rows.ctypes.data, slope.ctypes.data,
-                    of_keys.ctypes.data, 1, keys_read.ctypes.data, deep, deep, most, numbers,
+                    of_keys.ctypes.data, 1, keys_read.ctypes.data, deep, deep, most, zero_and_terms,
                 )  # fmt: skip
                 for m in range(count):
                     to, sums = _line(d_query, d_strides[0], n, t + m, h), slope_rows[m * deep :]
@@ -262,12 +262,12 @@ def _backward(
                 to, corner = value_sums.ctypes.data + 4 * s * wide, 4 * (at * pitch + s)
                 _product(
                     to, of_outputs.ctypes.data, to, of_outputs.ctypes.data, shares.ctypes.data + corner, side_by_side.ctypes.data, pitch,
-                    g_rows.ctypes.data + 4 * at * wide, wide, wide, count, numbers,
+                    g_rows.ctypes.data + 4 * at * wide, wide, wide, count, zero_and_terms,
                 )  # fmt: skip
                 to = key_sums.ctypes.data + 4 * s * deep
                 _product(
                     to, of_features.ctypes.data, to, of_features.ctypes.data, slopes.ctypes.data + corner, side_by_side.ctypes.data, pitch,
-                    rows.ctypes.data + 4 * at * deep, deep, deep, count, numbers,
+                    rows.ctypes.data + 4 * at * deep, deep, deep, count, zero_and_terms,
                 )  # fmt: skip
         for s in range(keys):
             to, sums = _line(d_key, d_strides[1], n, s, h), key_sums[s * deep :]

@@ -10,7 +10,7 @@ the cache. Broadcasting of another kind is left to the reference.
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels.approximations import ZERO, above, exp, log1p, logistic
+from minigen.kernels.approximations import ONE, ZERO, exp, log1p, logistic, select
 from minigen.kernels.bits import reference
 from minigen.kernels.compiler import inner, loop, summing
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
@@ -18,8 +18,8 @@ from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
 
 @inner
 def _bit_log_prob(x, logit):
-    # In this order what is subtracted first leaves exactly 0 for a likely bit, and the small rest keeps its digits.
-    return (x * logit - above(logit, ZERO)) - log1p(exp(-abs(logit)))
+    miss = select(logit > ZERO, ONE - x, x)
+    return ZERO - select(miss == ZERO, ZERO, miss * abs(logit)) - log1p(exp(-abs(logit)))
 
 
 @summing

@@ -41,7 +41,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import threads
 from minigen.kernels.compiler import inner, loop
-from minigen.kernels.convolution import few, winograd
+from minigen.kernels.convolution import few, reference, winograd
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
 from minigen.kernels.convolution.plan import Layout, Plan, plan_of
 from minigen.kernels.memory import workspace
@@ -123,20 +123,20 @@ def _pad(padded, y, pixel, count, first, outputs, lanes):
 #
 # Tables of a sweep: `pixels`, where a band's outputs begin to read in it; `places`, where they are written; `jumps`, what a tap adds to
 # the first. Neighbouring taps whose pixels lie side by side in the band are one *run*, which has `terms` numbers. A loop works on the
-# bands from `first` up to `last`; a Layout goes in as plain numbers, since Numba's cache could not be read once the class had changed.
+# bands from `first` up to `last`; a Layout goes in as its `fields`, a plain tuple, since Numba takes twice as long to read a named one.
 
 
 @loop
-def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, numbers, band, first, last):
+def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, fields, band, first, last):
     """matrix: (T c, lanes), and start: (lanes,), the bias; the lanes are the outputs, padded to whole vectors."""
-    layout = Layout(*numbers)
+    layout = Layout(*fields)
     lanes = matrix.shape[1]
     a = band if layout.copied else source
     zeros, spill_rows = np.zeros(ROWS, np.int64), np.arange(0, ROWS * 64, 64)
     spill = np.empty((ROWS, 64), np.float32)
     some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-    weights = np.zeros(jumps.size + 1, np.int64)
-    weights[1:] = np.cumsum(terms) * lanes
+    weight_places = np.zeros(jumps.size + 1, np.int64)
+    weight_places[1:] = np.cumsum(terms) * lanes
     for item in range(first, last):
         image, row, images, rows = _extent(layout, item, n)
         begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
@@ -158,7 +158,7 @@ def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms,
                         begun, begun_rows = start.ctypes.data + 4 * lane, zeros.ctypes.data
                     multiply(
                         wide, to, to_rows, begun, begun_rows, begin, six_rows(pixels, m, count, some_pixels), jumps.ctypes.data + 8 * t,
-                        1, matrix.ctypes.data + 4 * lane, weights.ctypes.data + 8 * t, lanes, min(chunk, jumps.size - t),
+                        1, matrix.ctypes.data + 4 * lane, weight_places.ctypes.data + 8 * t, lanes, min(chunk, jumps.size - t),
                         terms.ctypes.data + 8 * t,
                     )  # fmt: skip
                     if not whole:
@@ -169,14 +169,14 @@ def _sweep(out, source, matrix, start, n, outputs, pixels, places, jumps, terms,
 
 
 @loop
-def _sweep_few(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, numbers, band, first, last):
+def _sweep_few(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, fields, band, first, last):
     """matrix: (outputs, T, lanes); the lanes are the input channels, padded to whole vectors with zeros."""
-    layout = Layout(*numbers)
+    layout = Layout(*fields)
     _, taps, lanes = matrix.shape
     a = band if layout.copied else source
     zeros, ones = np.zeros(ROWS, np.int64), np.ones(taps, np.int64)
     some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-    weights = np.arange(0, taps * lanes, lanes)
+    weight_places = np.arange(0, taps * lanes, lanes)
     for item in range(first, last):
         image, row, images, rows = _extent(layout, item, n)
         begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
@@ -192,23 +192,23 @@ def _sweep_few(out, source, matrix, start, n, outputs, pixels, places, jumps, te
                     wide = lanes_of(lanes - lane)
                     multiply_dots(
                         wide, to, to_rows, begun, begun_rows, begin + 4 * lane, a_rows, jumps.ctypes.data, 0,
-                        matrix.ctypes.data + 4 * (k * taps * lanes + lane), weights.ctypes.data, 0, taps, ones.ctypes.data,
+                        matrix.ctypes.data + 4 * (k * taps * lanes + lane), weight_places.ctypes.data, 0, taps, ones.ctypes.data,
                     )  # fmt: skip
                     begun, begun_rows = to, to_rows
                     lane += wide
 
 
 @loop
-def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, numbers, band, first, last):
+def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jumps, terms, fields, band, first, last):
     """matrix: (T, lanes), and start: (lanes,), the bias; the lanes are the channels, padded to whole vectors."""
-    layout = Layout(*numbers)
+    layout = Layout(*fields)
     lanes = matrix.shape[1]
     a = band if layout.copied else source
     zeros, spill_rows = np.zeros(ROWS, np.int64), np.arange(0, ROWS * 64, 64)
     spill = np.empty((ROWS, 64), np.float32)
     some_pixels, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-    weights = np.zeros(jumps.size + 1, np.int64)
-    weights[1:] = np.cumsum(terms) * lanes
+    weight_places = np.zeros(jumps.size + 1, np.int64)
+    weight_places[1:] = np.cumsum(terms) * lanes
     for item in range(first, last):
         image, row, images, rows = _extent(layout, item, n)
         begin = a.ctypes.data + 4 * _band(band, source, layout, image, row, images, rows)
@@ -225,7 +225,7 @@ def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jum
                     to, to_rows = spill.ctypes.data, spill_rows.ctypes.data
                 multiply_channels(
                     wide, to, to_rows, start.ctypes.data + 4 * lane, zeros.ctypes.data, begin + 4 * lane, a_rows, jumps.ctypes.data,
-                    layout.pixel, matrix.ctypes.data + 4 * lane, weights.ctypes.data, lanes, jumps.size, terms.ctypes.data,
+                    layout.pixel, matrix.ctypes.data + 4 * lane, weight_places.ctypes.data, lanes, jumps.size, terms.ctypes.data,
                 )  # fmt: skip
                 if not whole:
                     for i in range(min(ROWS, count - m)):
@@ -235,9 +235,9 @@ def _sweep_depthwise(out, source, matrix, start, n, outputs, pixels, places, jum
 
 
 @loop
-def _weight(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band, y_band, first, last):
+def _weight_gradient(total, x, y, n, outputs, y_first, pixels, jumps, step, fields, band, y_band, first, last):
     """total: (T, c, lanes), which is added to. step: from one pixel of a band to the next."""
-    layout = Layout(*numbers)
+    layout = Layout(*fields)
     taps, c, lanes = total.shape
     y_channels = y.shape[1]
     a = band if layout.copied else x
@@ -269,9 +269,9 @@ def _weight(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band
 
 
 @loop
-def _weight_few(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band, y_band, first, last):
+def _weight_gradient_few(total, x, y, n, outputs, y_first, pixels, jumps, step, fields, band, y_band, first, last):
     """total: (outputs, T, lanes), which is added to; the lanes are the input channels, padded to whole vectors."""
-    layout = Layout(*numbers)
+    layout = Layout(*fields)
     _, taps, lanes = total.shape
     a = band if layout.copied else x
     some_jumps, some_places = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
@@ -301,9 +301,11 @@ def _weight_few(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, 
 
 
 @loop
-def _weight_depthwise(total, x, y, n, outputs, y_first, pixels, jumps, step, numbers, band, y_band, first, last):
+def _weight_gradient_depthwise(
+    total, x, y, n, outputs, y_first, pixels, jumps, step, fields, band, y_band, first, last
+):
     """total: (T, lanes), which is added to; the lanes are the channels, padded to whole vectors."""
-    layout = Layout(*numbers)
+    layout = Layout(*fields)
     taps, lanes = total.shape
     a = band if layout.copied else x
     padded = outputs < lanes
@@ -333,17 +335,21 @@ def _weight_depthwise(total, x, y, n, outputs, y_first, pixels, jumps, step, num
 
 # ------------------------------------------------------------------------------------------------------ the functions
 
-_FEW = 4
-"""Outputs up to which a tile of 16 lanes is slower than sums over the input channels."""
+_MOST_OUTPUTS_FOR_INPUT_LANES = 4
+"""Up to this many outputs, lanes over the input channels are faster than lanes over the outputs."""
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
+    if weight.size == 0:  # no channels
+        return reference.convolve(x, weight, bias, geometry=geometry)
     if _is_depthwise(geometry, weight):
         x = _repeated(x, weight.shape[3] // geometry.groups)
     return _swept(x, weight, bias, geometry, (geometry.forward,), geometry.size, geometry.out_size, transposed=False)
 
 
 def convolve_transposed(y: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
+    if weight.size == 0:  # no channels
+        return reference.convolve_transposed(y, weight, bias, geometry=geometry)
     multiplier = weight.shape[3] // geometry.groups
     if not _is_depthwise(geometry, weight) or multiplier == 1:
         return _swept(y, weight, bias, geometry, geometry.phases, geometry.out_size, geometry.size, transposed=True)
@@ -353,29 +359,32 @@ def convolve_transposed(y: Array, weight: Array, bias: Array | None, *, geometry
 
 
 def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    if 0 in (x.shape[3], y.shape[3]):  # no channels
+        return reference.convolve_weight(x, y, geometry=geometry)
     c, k = x.shape[3] // geometry.groups, y.shape[3] // geometry.groups
-    weight = np.zeros((*geometry.kernel, c, y.shape[3]), np.float32)
-    live = weight.reshape(-1, c, y.shape[3])  # (kh kw, c, K), a view
+    gradient = np.zeros((*geometry.kernel, c, y.shape[3]), np.float32)
+    live = gradient.reshape(-1, c, y.shape[3])  # (kh kw, c, K), a view
     taps = list(geometry.forward.taps)
     y = np.ascontiguousarray(y)
     if c == 1 and geometry.groups > 1:
         lanes = whole_vectors(y.shape[3])
-        total = _weight_sum(_weight_depthwise, _repeated(x, k), y, geometry, 0, 0, (len(taps), lanes))
+        total = _weight_gradient_sum(_weight_gradient_depthwise, _repeated(x, k), y, geometry, 0, 0, (len(taps), lanes))
         live[taps, 0] = total[:, : y.shape[3]]
-        return weight
+        return gradient
     x = np.ascontiguousarray(x)
-    if geometry.groups == 1 and winograd.serves_weight(geometry.forward, len(x), c, k):
-        return winograd.weight_gradient(x, y, geometry.forward, len(live)).reshape(weight.shape)
+    if geometry.groups == 1 and winograd.serves_weight_gradient(geometry.forward, len(x), c, k):
+        return winograd.weight_gradient(x, y, geometry.forward, len(live)).reshape(gradient.shape)
     for g in range(geometry.groups):
         outputs = slice(g * k, g * k + k)
-        if k <= _FEW:
+        if k <= _MOST_OUTPUTS_FOR_INPUT_LANES:
             shape = (k, len(taps), whole_vectors(c))
-            total = _weight_sum(_weight_few, x, y, geometry, g * c, g * k, shape)[:, :, :c].transpose(1, 2, 0)
+            total = _weight_gradient_sum(_weight_gradient_few, x, y, geometry, g * c, g * k, shape)
+            total = total[:, :, :c].transpose(1, 2, 0)
         else:
             shape = (len(taps), c, whole_vectors(k))
-            total = _weight_sum(_weight, x, y, geometry, g * c, g * k, shape)[:, :, :k]
+            total = _weight_gradient_sum(_weight_gradient, x, y, geometry, g * c, g * k, shape)[:, :, :k]
         live[taps, :, outputs] = total  # (T, c, k)
-    return weight
+    return gradient
 
 
 def _is_depthwise(geometry: Geometry, weight: Array) -> bool:
@@ -399,7 +408,7 @@ def _swept(
     else:
         outputs = weight.shape[2] if transposed else weight.shape[3] // groups
         inputs = source.shape[3] // groups
-    loop = _sweep_depthwise if depthwise else _sweep_few if outputs <= _FEW else _sweep
+    loop = _sweep_depthwise if depthwise else _sweep_few if outputs <= _MOST_OUTPUTS_FOR_INPUT_LANES else _sweep
     out = np.empty((len(source), *out_size, groups * outputs), np.float32)
     flat_weight = weight.reshape(-1, *weight.shape[2:])  # (kh kw, c, K)
     if transposed and not depthwise:
@@ -460,20 +469,20 @@ def _sweep_part(
     loop(out[images].reshape(-1), part.reshape(-1), matrix, start, len(part), *others, band, first, last)
 
 
-def _weight_sum(
+def _weight_gradient_sum(
     loop: Callable[..., None], x: Array, y: Array, geometry: Geometry, first_input: int, first_output: int, shape: tuple[int, ...]
 ) -> Array:  # fmt: skip
     """Return what a loop sums up, of that shape: each thread sums over its part, then they are added up."""
     inputs = x.shape[3] // geometry.groups
     outputs = y.shape[3] // geometry.groups
-    if loop is _weight_depthwise:
+    if loop is _weight_gradient_depthwise:
         inputs = outputs = y.shape[3]
     plan = plan_of(
         geometry.forward, size=geometry.size, source_channels=x.shape[3], first_channel=first_input, channels=inputs,
-        out_size=geometry.out_size, out_channels=y.shape[3], out_first=first_output, lanes=loop is not _weight,
+        out_size=geometry.out_size, out_channels=y.shape[3], out_first=first_output, lanes=loop is not _weight_gradient,
     )  # fmt: skip
     totals: dict[tuple[int, int], Array] = {}
-    y_size = plan.pixels.size * shape[-1] if loop is not _weight_few and outputs < shape[-1] else 0
+    y_size = plan.pixels.size * shape[-1] if loop is not _weight_gradient_few and outputs < shape[-1] else 0
 
     def work(images: slice, band: Array, first: int, last: int) -> None:
         total = totals[images.start, first] = np.zeros(shape, np.float32)

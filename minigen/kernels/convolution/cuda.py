@@ -15,16 +15,17 @@ side in the image too, so that whole cache lines are read and written. A dead ta
 the image is the columns. As many images as fit are packed at a time, into at most `WORKSPACE` floats, or the rows of one if it is large;
 CuPy's memory pool hands out the same workspace each time.
 
-Columns are worth their memory if each is used for many outputs. In narrow groups (`_FEW`), depthwise ones above all, `_direct` computes
-each output by a thread, and `_direct_weight` each weight by several, which share out the rows of pixels; their sums are added in a second
-pass. So nothing depends on which thread comes first, there are no atomic operations, and the outcome is the same each time.
+Columns are worth their memory if each is used for many outputs. In narrow groups (`_MOST_CHANNELS_UNPACKED`), depthwise ones above all,
+`_direct` computes each output with one thread, and `_direct_weight_gradient` each weight's gradient with several, which share out the
+rows of pixels; a second pass adds up their sums. Without atomic operations nothing depends on which thread comes first, and the outcome
+is the same each time.
 
-    kernel          memory moved, bytes                                  from caches, bytes    operations
-    _pack           4 (T + 1) c a pixel: columns, image                  4 T c a pixel         none
-    cuBLAS          4 (T c + k) a pixel, 4 T c k once                    its own               2 T c k a pixel
-    the places      8 k a pixel if strided, of a group, or with a bias   none                  k a pixel with a bias
-    _direct         4 (c + k) a pixel and group                          8 T c k               2 T c k a pixel and group
-    _direct_weight  4 (c + k) a pixel and group                          8 T c k               2 T c k a pixel and group
+    kernel                   memory moved, bytes                                  from caches, bytes    operations
+    _pack                    4 (T + 1) c a pixel: columns, image                  4 T c a pixel         none
+    cuBLAS                   4 (T c + k) a pixel, 4 T c k once                    its own               2 T c k a pixel
+    the places               8 k a pixel if strided, of a group, or with a bias   none                  k a pixel with a bias
+    _direct                  4 (c + k) a pixel and group                          8 T c k               2 T c k a pixel and group
+    _direct_weight_gradient  4 (c + k) a pixel and group                          8 T c k               2 T c k a pixel and group
 
 Columns are written and read, 8 T c bytes for 2 T c k operations. An H200 computes 14 operations of float32 while it moves a byte, so from
 k = 56 on it is the product that takes the time. Which taps a sweep has is a table in the GPU's memory, written at the first call and kept:
@@ -43,13 +44,14 @@ from numba import cuda
 from numba.core.types import UniTuple, float32, int32
 
 from minigen.backend import Array, array_module
+from minigen.kernels.convolution import reference
 from minigen.kernels.convolution.geometry import Geometry, Pair, Sweep
 from minigen.kernels.cuda import _SIMULATED, ZERO, _device, _kernel, _split
 
 WORKSPACE = 2**26
 """Floats of the columns that are packed at a time: 256 MB."""
 
-_FEW = 4
+_MOST_CHANNELS_UNPACKED = 4
 """Channels of a group up to which columns are used too rarely to be packed."""
 
 _PIXELS = 4
@@ -130,7 +132,9 @@ def _direct(
 
 
 @_kernel((float32, float32, float32, int32), int32, int32, int32, *(_pair,) * 5)
-def _direct_weight(partial, x, y, table, threads, lines, lines_each, taps, channels, group, size, out_size, step):
+def _direct_weight_gradient(
+    partial, x, y, table, threads, lines, lines_each, taps, channels, group, size, out_size, step
+):
     """partial: (parts, taps, inputs of a group, outputs); each part sums over some of the lines, which are rows of pixels of y."""
     i = cuda.grid(1)
     if i < threads:
@@ -163,6 +167,8 @@ def _direct_weight(partial, x, y, table, threads, lines, lines_each, taps, chann
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
+    if weight.size == 0:  # no channels
+        return reference.convolve(x, weight, bias, geometry=geometry)
     c, k = weight.shape[2], weight.shape[3] // geometry.groups  # of a group
     _check("convolve", x, "x", (len(x), *geometry.size, geometry.groups * c))
     _check("convolve", weight, "weight", (*geometry.kernel, c, geometry.groups * k))
@@ -171,6 +177,8 @@ def convolve(x: Array, weight: Array, bias: Array | None, *, geometry: Geometry)
 
 
 def convolve_transposed(y: Array, weight: Array, bias: Array | None, *, geometry: Geometry) -> Array:
+    if weight.size == 0:  # no channels
+        return reference.convolve_transposed(y, weight, bias, geometry=geometry)
     c, k = weight.shape[2], weight.shape[3] // geometry.groups
     _check("convolve_transposed", y, "y", (len(y), *geometry.out_size, geometry.groups * k))
     _check("convolve_transposed", weight, "weight", (*geometry.kernel, c, geometry.groups * k))
@@ -179,22 +187,28 @@ def convolve_transposed(y: Array, weight: Array, bias: Array | None, *, geometry
 
 
 def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    if 0 in (x.shape[3], y.shape[3]):  # no channels
+        return reference.convolve_weight(x, y, geometry=geometry)
     module, groups = array_module(x), geometry.groups
     c, k = x.shape[3] // groups, y.shape[3] // groups
     _check("convolve_weight", x, "x", (len(x), *geometry.size, groups * c))
     _check("convolve_weight", y, "y", (len(x), *geometry.out_size, groups * k))
     x, y = module.ascontiguousarray(x), module.ascontiguousarray(y)
-    weight = module.zeros((geometry.kernel[0] * geometry.kernel[1], c, groups * k), "float32")
+    gradient = module.zeros((geometry.kernel[0] * geometry.kernel[1], c, groups * k), "float32")
     swapped = groups == 1 and c > k
     for sweep in geometry.phases if swapped else (geometry.forward,):
         if not sweep.taps:
             continue
-        if groups > 1 and min(c, k) <= _FEW:
-            live = _direct_weight_sum(x, y, sweep, (c, k))
+        if groups > 1 and min(c, k) <= _MOST_CHANNELS_UNPACKED:
+            live = _direct_weight_gradient_sum(x, y, sweep, (c, k))
         else:
-            live = _weight_sum(y, x, sweep, groups).swapaxes(1, 2) if swapped else _weight_sum(x, y, sweep, groups)
-        weight[_table(x, sweep)[:, 0]] = live
-    return weight.reshape(*geometry.kernel, c, groups * k)
+            live = (
+                _weight_gradient_sum(y, x, sweep, groups).swapaxes(1, 2)
+                if swapped
+                else _weight_gradient_sum(x, y, sweep, groups)
+            )
+        gradient[_table(x, sweep)[:, 0]] = live
+    return gradient.reshape(*geometry.kernel, c, groups * k)
 
 
 def _check(function: str, array: Array | None, name: str, shape: tuple[int, ...]) -> None:
@@ -261,7 +275,7 @@ def _swept(
     module, groups = array_module(source), geometry.groups
     c, k = weight.shape[2], weight.shape[3] // groups
     inputs, outputs = (k, c) if transposed else (c, k)
-    narrow = outputs <= _FEW or (groups > 1 and inputs <= _FEW)
+    narrow = outputs <= _MOST_CHANNELS_UNPACKED or (groups > 1 and inputs <= _MOST_CHANNELS_UNPACKED)
     source, weight = module.ascontiguousarray(source), module.ascontiguousarray(weight)
     out = module.empty((len(source), *out_size, groups * outputs), "float32")
     for sweep in sweeps:
@@ -317,7 +331,7 @@ def _sweep_direct(
         )  # fmt: skip
 
 
-def _weight_sum(source: Array, other: Array, sweep: Sweep, groups: int) -> Array:
+def _weight_gradient_sum(source: Array, other: Array, sweep: Sweep, groups: int) -> Array:
     """Return what the live taps of a sweep over `source` sum up with its places in `other`: (T, inputs of a group, outputs)."""
     module, places = array_module(source), _places(other, sweep)
     taps, inputs, outputs = len(sweep.taps), source.shape[3] // groups, other.shape[3] // groups
@@ -332,13 +346,13 @@ def _weight_sum(source: Array, other: Array, sweep: Sweep, groups: int) -> Array
     return total
 
 
-def _direct_weight_sum(x: Array, y: Array, sweep: Sweep, group: Pair) -> Array:
+def _direct_weight_gradient_sum(x: Array, y: Array, sweep: Sweep, group: Pair) -> Array:
     """Return the gradient of the live taps' weights, (T, c, K)."""
     taps, lines = len(sweep.taps), len(y) * y.shape[1]
     shape = (taps, group[0], y.shape[3])
     parts = max(1, min(lines, _ENOUGH // math.prod(shape)))
     partial = array_module(x).empty((parts, *shape), "float32")
-    _direct_weight.queue(
+    _direct_weight_gradient.queue(
         partial.size, [partial.ravel(), x.ravel(), y.ravel(), _table(x, sweep).ravel()],
         lines, -(-lines // parts), taps, (x.shape[3], y.shape[3]), group, x.shape[1:3], y.shape[1:3], sweep.step,
     )  # fmt: skip

@@ -63,14 +63,14 @@ def _sweep(out, source, matrix, bias, columns, writes, sweeps, jumps, line, firs
 
 def serves(sweeps: Sequence[Sweep], pixels: int, outputs: int) -> bool:
     """Return whether sweeps from images of so many pixels to so many channels are faster this way."""
-    if outputs > _FEW:
+    if outputs > _MOST_OUTPUTS_WITH_TAPS_AS_LANES:
         return False
     wanted = sum(len(sweep.taps) * sweep.extent[0] * sweep.extent[1] for sweep in sweeps) * outputs
     return 0 < pixels * whole_vectors(sum(len(sweep.taps) for sweep in sweeps) * outputs) <= _VAIN * wanted
 
 
-_FEW = LANES // 2
-"""Outputs up to which a tile of 16 lanes is slower."""
+_MOST_OUTPUTS_WITH_TAPS_AS_LANES = LANES // 2
+"""Up to this many outputs, lanes over taps and outputs are faster than a tile with lanes over the outputs."""
 
 _VAIN = 3
 """Operations, in vain and not, to a wanted one: as many as dot products take the time of."""

@@ -26,7 +26,7 @@ import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-Pair = tuple[int, int]
+from minigen.sizes import Pair
 
 
 class Sweep(NamedTuple):

@@ -35,8 +35,8 @@ class Layout(NamedTuple):
     out_first: int
 
 
-_BAND = 2**16
-"""Floats in a band, if one row is not more: 256 kB, a part of a processor's second cache."""
+_PIXEL_BAND = 2**16
+"""Floats in a band of pixels, unless one row has more: 256 kB, a part of a processor's second cache."""
 
 _PIXELS = 192
 """Outputs in a band, if images are smaller: so often the weights in the cache are used."""
@@ -74,11 +74,11 @@ def plan_of(
     pixel = padded if copied else source_channels
     line = pixel * (high[1] - low[1] if copied else size[1])
 
-    rows = min(sweep.extent[0], max(1, (_BAND // line - reach[0]) // sweep.step[0] + 1))
+    rows = min(sweep.extent[0], max(1, (_PIXEL_BAND // line - reach[0]) // sweep.step[0] + 1))
     lines = (rows - 1) * sweep.step[0] + reach[0]  # in a band of one image
     images = 1
     if rows == sweep.extent[0]:
-        images = max(1, min(_PIXELS // (rows * sweep.extent[1]), _BAND // (lines * line)))
+        images = max(1, min(_PIXELS // (rows * sweep.extent[1]), _PIXEL_BAND // (lines * line)))
     image = lines * line if copied else size[0] * size[1] * source_channels
     out_line = out_size[1] * out_channels
 

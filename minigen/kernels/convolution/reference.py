@@ -12,6 +12,7 @@ so each is the gradient of the others. With G groups, weight is (kh, kw, C/G, K)
 NumPy and CuPy, any float dtype. A tap moves N P Q (C + K) numbers for 2 N P Q C K operations.
 """
 
+import math
 from types import ModuleType
 
 from minigen.backend import Array, array_module
@@ -103,7 +104,7 @@ def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
     for i, j in geometry.taps:
         seen = padded[_window(i, j, geometry)]  # (N, P, Q, C)
         for inputs, group in _groups(geometry, channels, outputs):
-            rows = seen[..., inputs].reshape(y[..., 0].size, weight.shape[2])  # (N*P*Q, C/G)
+            rows = seen[..., inputs].reshape(math.prod(y.shape[:3]), weight.shape[2])  # (N*P*Q, C/G)
             weight[i, j][:, group] = rows.T @ y[..., group].reshape(
                 len(rows), outputs // geometry.groups
             )  # (C/G, N*P*Q) @ (N*P*Q, K/G)

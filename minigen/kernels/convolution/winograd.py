@@ -145,9 +145,9 @@ class Shape(NamedTuple):
 
 
 @loop
-def _read_tiles(v, source, zeros, lows, numbers, first, count):
+def _read_tiles(v, source, zeros, lows, fields, first, count):
     """Fill v, (Q, band, P C), for `count` tiles from `first` on."""
-    shape = Shape(*numbers)
+    shape = Shape(*fields)
     n, channels = shape.r + 1, shape.inputs
     step = shape.parts * channels
     addresses, places = np.empty(n * n, np.int64), np.empty(n * n, np.int64)
@@ -176,9 +176,9 @@ def _read_tiles(v, source, zeros, lows, numbers, first, count):
 
 
 @loop
-def _find_outputs(addresses, array, elsewhere, numbers, tile):
+def _find_outputs(addresses, array, elsewhere, fields, tile):
     """Enter the addresses of a tile's four outputs; those beyond the image lie elsewhere."""
-    shape = Shape(*numbers)
+    shape = Shape(*fields)
     rest, tile_column = divmod(tile, shape.wide)
     image, tile_row = divmod(rest, shape.high)
     for i in range(2):
@@ -191,9 +191,9 @@ def _find_outputs(addresses, array, elsewhere, numbers, tile):
 
 
 @loop
-def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, first, last):
+def _sweep(out, source, u, bias, zeros, spill, lows, v, m, fields, first, last):
     """Work on the tiles from `first` up to `last`. u: (Q, P C, K); v and m: workspaces, (Q, band, P C) and (Q, band, K)."""
-    shape = Shape(*numbers)
+    shape = Shape(*fields)
     n, inputs, outputs = shape.r + 1, shape.parts * shape.inputs, shape.outputs
     one, terms = np.zeros(1, np.int64), np.full(1, inputs)
     same, reads, writes = np.zeros(ROWS, np.int64), np.arange(shape.band) * inputs, np.arange(shape.band) * outputs
@@ -203,7 +203,7 @@ def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, first, last)
         places[q] = m.ctypes.data + 4 * q * shape.band * outputs
     for begin in range(first, last, shape.band):
         count = min(shape.band, last - begin)
-        _read_tiles(v, source, zeros, lows, numbers, begin, count)
+        _read_tiles(v, source, zeros, lows, fields, begin, count)
         for q in range(n * n):
             lane = 0
             while lane < outputs:
@@ -216,7 +216,7 @@ def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, first, last)
                     )  # fmt: skip
                 lane += wide
         for t in range(count):
-            _find_outputs(addresses, out, spill, numbers, begin + t)
+            _find_outputs(addresses, out, spill, fields, begin + t)
             if shape.r == 2:
                 _outputs2(addresses.ctypes.data, 0, places.ctypes.data, outputs * t, bias.ctypes.data, outputs // LANES)
             else:
@@ -224,9 +224,9 @@ def _sweep(out, source, u, bias, zeros, spill, lows, v, m, numbers, first, last)
 
 
 @loop
-def _weight(total, source, y, zeros, lows, v, m, numbers, first, last):
+def _weight_gradient(total, source, y, zeros, lows, v, m, fields, first, last):
     """Work on the tiles from `first` up to `last`. total: (Q, P C, K), the sum in (3), which is added to; v and m as for `_sweep`."""
-    shape = Shape(*numbers)
+    shape = Shape(*fields)
     n, inputs, outputs = shape.r + 1, shape.parts * shape.inputs, shape.outputs
     one, terms = np.zeros(1, np.int64), np.empty(1, np.int64)
     reads, writes = np.arange(inputs), np.arange(inputs) * outputs
@@ -236,9 +236,9 @@ def _weight(total, source, y, zeros, lows, v, m, numbers, first, last):
         places[q] = m.ctypes.data + 4 * q * shape.band * outputs
     for begin in range(first, last, shape.band):
         count = terms[0] = min(shape.band, last - begin)
-        _read_tiles(v, source, zeros, lows, numbers, begin, count)
+        _read_tiles(v, source, zeros, lows, fields, begin, count)
         for t in range(count):
-            _find_outputs(addresses, y, zeros, numbers, begin + t)
+            _find_outputs(addresses, y, zeros, fields, begin + t)
             if shape.r == 2:
                 _cotangents2(places.ctypes.data, outputs * t, addresses.ctypes.data, 0, 0, outputs // LANES)
             else:
@@ -327,7 +327,7 @@ def serves(sweep: Sweep, images: int, inputs: int, outputs: int) -> bool:
     )
 
 
-def serves_weight(sweep: Sweep, images: int, inputs: int, outputs: int) -> bool:
+def serves_weight_gradient(sweep: Sweep, images: int, inputs: int, outputs: int) -> bool:
     """Return whether the gradient of a weight is faster this way, too: its sum must not be too large for the processor's cache."""
     parts = parts_of(sweep)
     if parts is None or not serves(sweep, images, inputs, outputs):
@@ -341,8 +341,9 @@ _CHANNELS = 3 * LANES
 _TILES = 64
 """Tiles from which they make up for the transform of the weights."""
 
-_BAND, _WEIGHT_BAND = 2**17, 2**18
-"""Floats of V and M in a band: 512 kB, a part of a processor's second cache; for weights, whose sum passes through it too, 1 MB."""
+_TILE_BAND, _GRADIENT_TILE_BAND = 2**17, 2**18
+"""Floats of V and M in a band of tiles: 512 kB, a part of a processor's second cache; for a gradient of weights, whose sum passes through
+it too, 1 MB."""
 
 _TOTAL = 2**19
 """Floats of a thread's sum: 2 MB."""
@@ -404,7 +405,7 @@ def _job(
     parts = parts_of(sweep)
     assert parts is not None
     inputs, outputs = weight.shape[1:]
-    shape = _shape_of(sweep, parts, inputs, outputs, source.shape[1:3], out.shape[1:3], _BAND)
+    shape = _shape_of(sweep, parts, inputs, outputs, source.shape[1:3], out.shape[1:3], _TILE_BAND)
     u = np.empty(((parts.r + 1) ** 2, shape.parts * inputs, outputs), np.float32)
     _in_rows(u, np.ascontiguousarray(weight), parts, is_back=False)
     zeros = np.zeros(max(inputs, outputs), np.float32)
@@ -421,16 +422,16 @@ def weight_gradient(x: Array, y: Array, sweep: Sweep, taps: int) -> Array:
     """Return the gradient of a convolution's weight, (kh kw, C, K), for its input x and a cotangent y of its output."""
     parts = parts_of(sweep)
     assert parts is not None
-    shape = _shape_of(sweep, parts, x.shape[3], y.shape[3], x.shape[1:3], y.shape[1:3], _WEIGHT_BAND)
+    shape = _shape_of(sweep, parts, x.shape[3], y.shape[3], x.shape[1:3], y.shape[1:3], _GRADIENT_TILE_BAND)
     zeros = np.zeros(max(shape.inputs, shape.outputs), np.float32)
     totals: dict[int, Array] = {}
 
     def work(first: int, last: int) -> None:
         total = totals[first] = np.zeros(((parts.r + 1) ** 2, shape.parts * shape.inputs, shape.outputs), np.float32)
-        _weight(total, x, y, zeros, parts.lows, *_spaces(shape), tuple(shape), first, last)
+        _weight_gradient(total, x, y, zeros, parts.lows, *_spaces(shape), tuple(shape), first, last)
 
     _share_out(work, shape, len(x))
     total = functools.reduce(np.add, (totals.pop(first) for first in sorted(totals)))  # always in the same order
-    weight = np.empty((taps, shape.inputs, shape.outputs), np.float32)  # each tap is in one part
-    _in_rows(total, weight, parts, is_back=True)
-    return weight
+    gradient = np.empty((taps, shape.inputs, shape.outputs), np.float32)  # each tap is in one part
+    _in_rows(total, gradient, parts, is_back=True)
+    return gradient

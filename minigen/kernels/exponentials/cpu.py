@@ -94,7 +94,9 @@ def _along_rows(plain: Callable[..., Array], compiled: Callable[..., None], piec
 
     def kernel(*arrays: Array, axis: int) -> Array:
         shape = arrays[0].shape
-        if axis not in (-1, len(shape) - 1) or arrays[0].size == 0 or any(array.shape != shape for array in arrays):
+        if arrays[0].size == 0 or not shape or any(array.shape != shape for array in arrays):
+            return plain(*arrays, axis=axis)
+        if type(axis) is not int or axis not in (-1, len(shape) - 1):
             return plain(*arrays, axis=axis)
         rows = [np.ascontiguousarray(array).reshape(-1, shape[-1]) for array in arrays]
         out = np.empty(rows[0].shape, np.float32)

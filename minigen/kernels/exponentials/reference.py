@@ -1,6 +1,20 @@
 """Sums of exponentials, and exponentials normalised by them, in plain array code, for NumPy and CuPy."""
 
+import math
+
 from minigen.backend import Array, array_module
+
+
+def _largest(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The largest value along the axes, which stay with length 1; that of an empty slice is -inf."""
+    if x.size == 0:
+        return x.sum(axis=axis, keepdims=True) - math.inf
+    return x.max(axis=axis, keepdims=True)
+
+
+def _sum(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The sum along the axes, which stay with length 1; that of float16 in float32, since the largest float16 is 65,504."""
+    return x.sum(axis=axis, keepdims=True, dtype="float32" if x.dtype == "float16" else None)
 
 
 def softmax(x: Array, *, axis: int) -> Array:
@@ -11,8 +25,8 @@ def softmax(x: Array, *, axis: int) -> Array:
         >>> softmax(np.array([0.0, 0.0]), axis=0)
         array([0.5, 0.5])
     """
-    weights = array_module(x).exp(x - x.max(axis=axis, keepdims=True))
-    weights /= weights.sum(axis=axis, keepdims=True)
+    weights = array_module(x).exp(x - _largest(x, axis))
+    weights /= _sum(weights, axis)
     return weights
 
 
@@ -36,8 +50,9 @@ def log_softmax(x: Array, *, axis: int) -> Array:
         array([0.5, 0.5])
     """
     module = array_module(x)
-    shifted = x - x.max(axis=axis, keepdims=True)
-    shifted -= module.log(module.exp(shifted).sum(axis=axis, keepdims=True))
+    shifted = x - _largest(x, axis)
+    if x.size:
+        shifted -= module.log(_sum(module.exp(shifted), axis))
     return shifted
 
 
@@ -53,7 +68,7 @@ def log_softmax_backward(g: Array, y: Array, *, axis: int) -> Array:
 
 
 def logsumexp(x: Array, *, axes: tuple[int, ...]) -> Array:
-    """Log sum exp(x) over the axes, which stay with length 1, without overflow. A slice of nothing but -inf gives -inf.
+    """Log sum exp(x) over the axes, which stay with length 1, without overflow. An empty slice, or one of nothing but -inf, gives -inf.
 
     Example:
         >>> import numpy as np
@@ -61,7 +76,8 @@ def logsumexp(x: Array, *, axes: tuple[int, ...]) -> Array:
         1000.0
     """
     module = array_module(x)
-    top = x.max(axis=axes, keepdims=True)
+    top = _largest(x, axes)
     top = module.where(module.isfinite(top), top, 0.0)  # so that inf - inf does not arise
-    total = module.exp(x - top).sum(axis=axes, keepdims=True)
-    return module.where(total > 0, module.log(module.where(total > 0, total, 1.0)), -module.inf) + top
+    total = _sum(module.exp(x - top), axes)
+    log_total = module.where(total > 0, module.log(module.where(total > 0, total, 1.0)), -module.inf)
+    return (log_total + top).astype(x.dtype, copy=False)

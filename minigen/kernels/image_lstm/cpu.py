@@ -14,13 +14,11 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.image_lstm.lines import lines, margin, steps
+from minigen.kernels.memory import APART
 from minigen.kernels.recurrence.gates import add, lstm_cell, lstm_cell_backward
 from minigen.kernels.threads import in_pieces
 from minigen.kernels.tile import in_blocks, multiply_taps, room_for_taps
 from minigen.kernels.vectors import copy
-
-_APART = 16
-"""Floats between the rows of a buffer. A row length that is a power of two would put all rows into one place of the cache."""
 
 _ENOUGH_PRODUCTS = 2**21
 """Multiplications that are worth a thread."""
@@ -50,8 +48,8 @@ def _products(totals, line, first, last, around, blocks, k, jumps, room):
 def _forward(states, gates, cells, inputs, blocks, jumps, walk, length, around):
     """All arrays but the last are of a few images, flat in their pixels: (M, H W, ...)."""
     images, features = len(states), states.shape[2]
-    line = np.zeros((images, length + 2 * around, features + _APART), np.float32)
-    totals = np.empty((images * length, blocks.size // (jumps.size * features) + _APART), np.float32)
+    line = np.zeros((images, length + 2 * around, features + APART), np.float32)
+    totals = np.empty((images * length, blocks.size // (jumps.size * features) + APART), np.float32)
     carried = np.zeros((images, length, features), np.float32)
     apart = line.strides[1] // 4
     room = room_for_taps(images * length, jumps.size)
@@ -90,8 +88,8 @@ def image_lstm_forward(inputs: Array, weight: Array, *, direction: str) -> tuple
 @loop
 def _backward(out, g, gates, cells, blocks, jumps, walk, length, around):
     images, features = len(cells), cells.shape[2]
-    line = np.zeros((images, length + 2 * around, 4 * features + _APART), np.float32)
-    totals = np.empty((images * length, blocks.size // (jumps.size * 4 * features) + _APART), np.float32)
+    line = np.zeros((images, length + 2 * around, 4 * features + APART), np.float32)
+    totals = np.empty((images * length, blocks.size // (jumps.size * 4 * features) + APART), np.float32)
     back_cells = np.zeros((images, length, features), np.float32)
     none, ones, bounded = np.zeros(features, np.float32), np.ones(features, np.float32), np.empty(features, np.float32)
     apart = line.strides[1] // 4

@@ -16,7 +16,8 @@ a group are put together, and a second pass writes the outcome. What may differ 
 conditional norm) is a table with a row for each *segment* of rows. Few columns make short loops, so then several rows are *folded* into
 one.
 
-Long sums are taken in float64, of partial sums in float32.
+Long sums are float64 sums of float32 partial sums. Where a square overflows in float32, which the variance shows, everything is computed
+again in float64.
 """
 
 import functools
@@ -164,19 +165,34 @@ def _deviations(row, shift):
 
 
 @summing
-def _products(g, x, weight, shift):
-    """The sums of g weight and of g weight (x - shift)."""
+def _products(g, x, weight, shift, scale):
+    """The sums of g weight and of g weight (x - shift) scale."""
     total = products = _ZERO
     for k in range(g.size):
         weighted = times(g[k], weight[k])
         total += weighted
-        products += times(weighted, minus(x[k], shift))
+        products += times(weighted, times(minus(x[k], shift), scale))
     return total, products
 
 
 @inner
+def _wide_row_moments(row):
+    mean = squares = 0.0
+    for k in range(row.size):
+        mean += np.float64(row[k])
+    mean /= row.size
+    for k in range(row.size):
+        d = np.float64(row[k]) - mean
+        squares += d * d
+    return mean, squares / row.size
+
+
+@inner
 def _row_moments(row):
-    """The mean and the variance of a row: each part's about the mean of what came before, merged as Chan, Golub & LeVeque (1983) do."""
+    """The mean and the variance of a row: each part's about the mean of what came before, merged as Chan, Golub & LeVeque (1983) do.
+
+    In float64, which holds the square of every float32.
+    """
     mean, squares = np.float64(sum_of(row[:_PART])) / min(_PART, row.size), 0.0
     for start in range(0, row.size, _PART):
         part = row[start : start + _PART]
@@ -192,13 +208,16 @@ def _row_moments(row):
             mean += share * delta
             squares += np.float64(part_squares) - miss * total + delta * delta * share * start
     variance = squares / row.size
+    if not variance < np.inf:
+        return _wide_row_moments(row)
     return mean, (0.0 if variance < 0.0 else variance)
 
 
 @loop
-def _moments_of_rows(mean, variance, x, first, last):
+def _moments_of_rows(mean, deviation, x, first, last):
     for r in range(first, last):
-        mean[r], variance[r] = _row_moments(x[r])
+        center, spread = _row_moments(x[r])
+        mean[r], deviation[r] = center, math.sqrt(spread)
 
 
 @inner
@@ -214,12 +233,11 @@ def _normalize_rows_by(out, x, weight, bias, mean, scale, first, last):
 
 
 @loop
-def _normalize_rows(out, mean, variance, x, weight, bias, epsilon, first, last):
+def _normalize_rows(out, mean, scale, x, weight, bias, epsilon, first, last):
     for r in range(first, last):
         center, spread = _row_moments(x[r])
-        mean[r], variance[r] = center, spread
-        scale = np.float32(1.0 / math.sqrt(spread + epsilon))
-        _write(out[r], x[r], weight[r % len(weight)], bias[r % len(bias)], mean[r], scale)
+        mean[r], scale[r] = center, 1.0 / math.sqrt(spread + epsilon)
+        _write(out[r], x[r], weight[r % len(weight)], bias[r % len(bias)], mean[r], scale[r])
 
 
 @loop
@@ -234,15 +252,15 @@ def _normalize_rows_backward(out, weight_sums, bias_sums, g, x, weight, mean, sc
         sum_g = sum_product = 0.0
         for start in range(0, length, _PART):
             part = slice(start, start + _PART)
-            part_g, part_product = _products(factors[part], row[part], w[part], m)
+            part_g, part_product = _products(factors[part], row[part], w[part], m, s)
             sum_g += part_g
             sum_product += part_product
         offset = np.float32(s * sum_g / length)
-        slope = np.float32(np.float64(s) * s * s * sum_product / length)
+        slope = np.float32(s * sum_product / length)
         for k in range(length):
-            d = row[k] - m
-            to[k] = s * factors[k] * w[k] - offset - d * slope
-            product[k] += factors[k] * (d * s)
+            normal = (row[k] - m) * s
+            to[k] = s * factors[k] * w[k] - offset - normal * slope
+            product[k] += factors[k] * normal
             total[k] += factors[k]
         if (r + 1 - first) % (_BLOCK * cycle) == 0 or r + 1 == last:
             for c in range(cycle):
@@ -257,6 +275,23 @@ def _by_rows(work: Callable[[int, int], object], x: Array) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ columns
+
+
+@inner
+def _wide_moments_of_segment(center, spread, x, top, bottom):
+    center[:] = 0.0
+    spread[:] = 0.0
+    for r in range(top, bottom):
+        row = x[r]
+        for k in range(row.size):
+            center[k] += np.float64(row[k])
+    for k in range(center.size):
+        center[k] /= bottom - top
+    for r in range(top, bottom):
+        row = x[r]
+        for k in range(row.size):
+            d = np.float64(row[k]) - center[k]
+            spread[k] += d * d
 
 
 @inlined
@@ -298,6 +333,11 @@ def _moments_of_segment(center, spread, x, top, bottom, shift, sums, squares):
             spread[k] += squares[k] - miss * total + delta * delta * (share * (start - top))
             center[k] += share * delta
             shift[k] = np.float32(center[k])
+    total_spread = 0.0
+    for k in range(c):
+        total_spread += spread[k]
+    if not total_spread < np.inf:
+        _wide_moments_of_segment(center, spread, x, top, bottom)
     for k in range(c):
         spread[k] /= bottom - top
 
@@ -322,8 +362,8 @@ def _mean_over(columns, group, groups, length):
 
 
 @loop
-def _normalize_segments(out, mean, variance, x, weight, bias, bounds, length, epsilon, first, last):
-    """Moments and outcome of one segment after the other, which the cache still holds when it is read again. mean, variance: (A, G)."""
+def _normalize_segments(out, mean, scale, x, weight, bias, bounds, length, epsilon, first, last):
+    """Moments and outcome, segment by segment: the cache still holds a segment when it is read again. mean, scale: (A, G)."""
     c, groups = x.shape[1], mean.shape[1]
     shift, sums, squares = np.empty(c, np.float32), np.empty(c, np.float32), np.empty(c, np.float32)
     center, spread, factor, offset = np.empty(c), np.empty(c), np.empty(c, np.float32), np.empty(c, np.float32)
@@ -336,11 +376,10 @@ def _normalize_segments(out, mean, variance, x, weight, bias, bounds, length, ep
                 for k in range(start, start + length):
                     spread[k] += (center[k] - middle) ** 2
             wide = max(0.0, _mean_over(spread, group, groups, length))
-            mean[s, group], variance[s, group] = middle, wide
-            scale = np.float32(1.0 / math.sqrt(wide + epsilon))
+            mean[s, group], scale[s, group] = middle, 1.0 / math.sqrt(wide + epsilon)
             for start in range(group * length, c, groups * length):
                 for k in range(start, start + length):
-                    factor[k], offset[k] = scale * w[k], mean[s, group]
+                    factor[k], offset[k] = scale[s, group] * w[k], mean[s, group]
         for r in range(bounds[s], bounds[s + 1]):
             to, row = out[r], x[r]
             for k in range(c):
@@ -348,8 +387,8 @@ def _normalize_segments(out, mean, variance, x, weight, bias, bounds, length, ep
 
 
 @inlined
-def _products_of_segment(total, product, g, x, m, top, bottom, sums, partial):
-    """Fill in the sums of g and of g (x - m) in each column of the rows from `top` up to `bottom`."""
+def _products_of_segment(total, product, g, x, m, n, top, bottom, sums, partial):
+    """Fill in the sums of g and of g (x - m) n in each column of the rows from `top` up to `bottom`."""
     c = x.shape[1]
     total[:] = 0.0
     product[:] = 0.0
@@ -360,19 +399,19 @@ def _products_of_segment(total, product, g, x, m, top, bottom, sums, partial):
             row, factors = x[r], g[r]
             for k in range(c):
                 sums[k] += factors[k]
-                partial[k] += factors[k] * (row[k] - m[k])
+                partial[k] += factors[k] * ((row[k] - m[k]) * n[k])
         for k in range(c):
             total[k] += sums[k]
             product[k] += partial[k]
 
 
 @loop
-def _products_of_columns(totals, products, g, x, mean, bounds, first, last):
-    """For each segment, the sums of g and of g (x - mean) in each column."""
+def _products_of_columns(totals, products, g, x, mean, scale, bounds, first, last):
+    """For each segment, the sums of g and of g (x - mean) scale in each column."""
     sums, partial = np.empty(x.shape[1], np.float32), np.empty(x.shape[1], np.float32)
     for s in range(first, last):
-        m = mean[s % len(mean)]
-        _products_of_segment(totals[s], products[s], g, x, m, bounds[s], bounds[s + 1], sums, partial)
+        m, n = mean[s % len(mean)], scale[s % len(scale)]
+        _products_of_segment(totals[s], products[s], g, x, m, n, bounds[s], bounds[s + 1], sums, partial)
 
 
 @loop
@@ -383,23 +422,22 @@ def _segments_backward(out, totals, products, g, x, weight, mean, scale, bounds,
     offset, slope = np.empty(c, np.float32), np.empty(c, np.float32)
     weighted, weighted_product = np.empty(c), np.empty(c)
     for s in range(first, last):
-        m, factors_x, w = mean[s], scale[s], weight[s % len(weight)]
-        _products_of_segment(totals[s], products[s], g, x, m, bounds[s], bounds[s + 1], sums, partial)
+        m, n, w = mean[s], scale[s], weight[s % len(weight)]
+        _products_of_segment(totals[s], products[s], g, x, m, n, bounds[s], bounds[s + 1], sums, partial)
         rows = bounds[s + 1] - bounds[s]
         for k in range(c):
             weighted[k], weighted_product[k] = totals[s, k] * w[k], products[s, k] * w[k]
-            factor[k] = factors_x[k] * w[k]
+            factor[k] = n[k] * w[k]
         for group in range(groups):
             over_g = _mean_over(weighted, group, groups, length) / rows
             over_product = _mean_over(weighted_product, group, groups, length) / rows
             for start in range(group * length, c, groups * length):
                 for k in range(start, start + length):
-                    offset[k] = factors_x[k] * over_g
-                    slope[k] = factors_x[k] * factors_x[k] * factors_x[k] * over_product
+                    offset[k], slope[k] = n[k] * over_g, n[k] * over_product
         for r in range(bounds[s], bounds[s + 1]):
             to, row, factors = out[r], x[r], g[r]
             for k in range(c):
-                to[k] = factor[k] * factors[k] - offset[k] - (row[k] - m[k]) * slope[k]
+                to[k] = factor[k] * factors[k] - offset[k] - (row[k] - m[k]) * n[k] * slope[k]
 
 
 @loop
@@ -414,14 +452,15 @@ def _normalize_columns_by(out, x, mean, factor, bias, bounds, first, last):
 
 
 @loop
-def _normalize_columns_backward(out, g, x, mean, factor, offset, slope, bounds, first, last):
-    """Factor g - offset - (x - mean) slope, alike."""
+def _normalize_columns_backward(out, g, x, mean, scale, factor, offset, slope, bounds, first, last):
+    """Fill `out` with factor g - offset - (x - mean) scale slope, segment by segment."""
     for s in range(first, last):
-        m, f, o, v = mean[s % len(mean)], factor[s % len(factor)], offset[s % len(offset)], slope[s % len(slope)]
+        m, n, f = mean[s % len(mean)], scale[s % len(scale)], factor[s % len(factor)]
+        o, v = offset[s % len(offset)], slope[s % len(slope)]
         for r in range(bounds[s], bounds[s + 1]):
             to, row, factors = out[r], x[r], g[r]
             for k in range(row.size):
-                to[k] = f[k] * factors[k] - o[k] - (row[k] - m[k]) * v[k]
+                to[k] = f[k] * factors[k] - o[k] - (row[k] - m[k]) * n[k] * v[k]
 
 
 def _bounds(x: Array, segments: int) -> Array:
@@ -449,7 +488,8 @@ def _over_columns(groups: Array, form: Form, folds: int) -> Array:
     return _folded(np.repeat(columns, form.length, axis=1) if form.length > 1 else columns, folds)
 
 
-def _column_moments(x: Array, form: Form) -> tuple[Array, Array]:
+def _of_columns(x: Array, form: Form) -> tuple[Array, Array]:
+    """Return mean and standard deviation."""
     folds = _folds(form, form.examples)
     x = _matrix(x, folds * form.columns)
     bounds = _bounds(x, form.examples)
@@ -461,23 +501,23 @@ def _column_moments(x: Array, form: Form) -> tuple[Array, Array]:
         deviation = mean - _over_columns(center, form, folds)
         variance = _over_group((variance + deviation * deviation) * share, form)  # that within and that between
         mean = center
-    return mean.astype(np.float32), np.maximum(variance, 0.0).astype(np.float32)
+    return mean.astype(np.float32), np.sqrt(np.maximum(variance, 0.0)).astype(np.float32)
 
 
 # ------------------------------------------------------------------------------------------------ kernels
 
 
-def moments(x: Array, *, axes: Shape) -> tuple[Array, Array]:
+def mean_and_deviation(x: Array, *, axes: Shape) -> tuple[Array, Array]:
     form = _form(x.shape, axes)
     if form is None:
-        return reference.moments(x, axes=axes)
+        return reference.mean_and_deviation(x, axes=axes)
     if form.is_rows:
         x = _matrix(x, form.length)
-        mean, variance = np.empty((2, len(x)), np.float32)
-        _by_rows(lambda a, b: _moments_of_rows(mean, variance, x, a, b), x)
+        mean, deviation = np.empty((2, len(x)), np.float32)
+        _by_rows(lambda a, b: _moments_of_rows(mean, deviation, x, a, b), x)
     else:
-        mean, variance = _column_moments(x, form)
-    return mean.reshape(form.kept), variance.reshape(form.kept)
+        mean, deviation = _of_columns(x, form)
+    return mean.reshape(form.kept), deviation.reshape(form.kept)
 
 
 def normalize_by(
@@ -513,13 +553,14 @@ def normalize(
     if not form.is_rows and math.prod(common) <= form.examples * form.columns and form.examples > 1:
         return _normalize_examples(form, x, weight, bias, epsilon)
     if not form.is_rows:
-        mean, variance = moments(x, axes=axes)
-        return normalize_by(x, weight, bias, mean, 1.0 / np.sqrt(variance + epsilon), axes=axes), mean, variance
+        mean, deviation = mean_and_deviation(x, axes=axes)
+        scale = 1.0 / np.hypot(deviation, math.sqrt(epsilon))
+        return normalize_by(x, weight, bias, mean, scale, axes=axes), mean, scale
     shape, x = x.shape, _matrix(x, form.length)
     weight, bias = _table(weight, form.length, _ONE), _table(bias, form.length, _ZERO)
-    out, (mean, variance) = np.empty(x.shape, np.float32), np.empty((2, len(x)), np.float32)
-    _by_rows(lambda a, b: _normalize_rows(out, mean, variance, x, weight, bias, epsilon, a, b), x)
-    return out.reshape(shape), mean.reshape(form.kept), variance.reshape(form.kept)
+    out, (mean, scale) = np.empty(x.shape, np.float32), np.empty((2, len(x)), np.float32)
+    _by_rows(lambda a, b: _normalize_rows(out, mean, scale, x, weight, bias, epsilon, a, b), x)
+    return out.reshape(shape), mean.reshape(form.kept), scale.reshape(form.kept)
 
 
 def _normalize_examples(
@@ -529,11 +570,11 @@ def _normalize_examples(
     x = _matrix(x, folds * form.columns)
     w, b = (_folded(_table(*each), folds) for each in ((weight, form.columns, _ONE), (bias, form.columns, _ZERO)))
     bounds, out = _bounds(x, form.examples), np.empty(x.shape, np.float32)
-    mean, variance = np.empty((2, form.examples, form.groups), np.float32)
+    mean, scale = np.empty((2, form.examples, form.groups), np.float32)
     _by_segments(
-        lambda first, last: _normalize_segments(out, mean, variance, x, w, b, bounds, form.length, epsilon, first, last), x, bounds
+        lambda first, last: _normalize_segments(out, mean, scale, x, w, b, bounds, form.length, epsilon, first, last), x, bounds
     )  # fmt: skip
-    return out.reshape(form.shape), mean.reshape(form.kept), variance.reshape(form.kept)
+    return out.reshape(form.shape), mean.reshape(form.kept), scale.reshape(form.kept)
 
 
 def normalize_backward(
@@ -593,15 +634,15 @@ def _columns_backward(
                 out, totals, products, g, x, weight, mean, scale, bounds, form.length, form.groups, a, b
             ), x, bounds,
         )  # fmt: skip
-        return out, (products * scale).reshape(shape).sum(axis=over), totals.reshape(shape).sum(axis=over)
-    _by_segments(lambda a, b: _products_of_columns(totals, products, g, x, mean, bounds, a, b), x, bounds)
+        return out, products.reshape(shape).sum(axis=over), totals.reshape(shape).sum(axis=over)
+    _by_segments(lambda a, b: _products_of_columns(totals, products, g, x, mean, scale, bounds, a, b), x, bounds)
     rows = len(x) / len(totals)  # of a segment: a sum over them is so many times a mean
     over_g, over_product = (
         _over_columns(_over_group(sums * weight, form) / rows, form, folds).astype(np.float32)
         for sums in (totals, products)
     )
-    factor, offset, slope = scale * weight, scale * over_g, scale * scale * scale * over_product
+    factor, offset, slope = scale * weight, scale * over_g, scale * over_product
     _by_segments(
-        lambda a, b: _normalize_columns_backward(out, g, x, mean, factor, offset, slope, bounds, a, b), x, bounds
+        lambda a, b: _normalize_columns_backward(out, g, x, mean, scale, factor, offset, slope, bounds, a, b), x, bounds
     )
-    return out, (products * scale).reshape(shape).sum(axis=over), totals.reshape(shape).sum(axis=over)
+    return out, products.reshape(shape).sum(axis=over), totals.reshape(shape).sum(axis=over)

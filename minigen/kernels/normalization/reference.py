@@ -1,28 +1,29 @@
 """The kernels of normalization in plain array code, for NumPy and CuPy; `ops/norm.py` has the equations.
 
-`axes` says which values are a group: the moments are taken over them, and keep them with length 1.
+`axes` says which values are a group: mean and standard deviation are taken over them, and keep them with length 1. The variance is never
+formed: it may overflow, or vanish, where the deviation does not.
 """
 
+import math
+
 from minigen.backend import Array, array_module
+from minigen.kernels.reference import norm
 
 
-def moments(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """The mean and the (biased) variance over the axes, which stay with length 1.
+def mean_and_deviation(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """The mean and the (biased) standard deviation over the axes, which stay with length 1.
 
     A rounded mean is off by a little, which is found and taken back in a second pass (Chan, Golub & LeVeque 1983, equation 1.7). So the
-    variance is right where the mean is thousands of times the standard deviation.
+    deviation is right even where the mean is thousands of times as large.
 
     Example:
         >>> import numpy as np
-        >>> moments(np.array([[1.0], [3.0]]), axes=(0,))
+        >>> mean_and_deviation(np.array([[1.0], [3.0]]), axes=(0,))
         (array([[2.]]), array([[1.]]))
     """
     mean = x.mean(axis=axes, keepdims=True)
-    deviation = x - mean
-    miss = deviation.mean(axis=axes, keepdims=True)
-    deviation *= deviation
-    variance = deviation.mean(axis=axes, keepdims=True) - miss * miss
-    return mean + miss, array_module(x).maximum(variance, 0.0)
+    mean += (x - mean).mean(axis=axes, keepdims=True)
+    return mean, norm(x - mean, axes=axes) * math.sqrt(mean.size / max(x.size, 1))
 
 
 def normalize_by(
@@ -47,16 +48,16 @@ def normalize_by(
 def normalize(
     x: Array, weight: Array | None, bias: Array | None, *, axes: tuple[int, ...], epsilon: float
 ) -> tuple[Array, Array, Array]:
-    """(x - mean) / sqrt(variance + epsilon) weight + bias, and the mean and the variance of each group.
+    """(x - mean) scale weight + bias, and the mean and the scale of each group, 1 / sqrt(deviation^2 + epsilon).
 
     Example:
         >>> import numpy as np
         >>> normalize(np.array([1.0, 3.0]), None, None, axes=(0,), epsilon=0.0)
         (array([-1.,  1.]), array([2.]), array([1.]))
     """
-    mean, variance = moments(x, axes=axes)
-    scale = 1.0 / array_module(x).sqrt(variance + epsilon)
-    return normalize_by(x, weight, bias, mean, scale, axes=axes), mean, variance
+    mean, deviation = mean_and_deviation(x, axes=axes)
+    scale = 1.0 / array_module(x).hypot(deviation, math.sqrt(epsilon))
+    return normalize_by(x, weight, bias, mean, scale, axes=axes), mean, scale
 
 
 def normalize_backward(
@@ -71,7 +72,7 @@ def normalize_backward(
 ) -> tuple[Array, Array | None, Array]:
     """The gradients of x, weight and bias for a cotangent g of `normalize_by`'s output: with w the weight and m the mean over the axes,
 
-    scale (w g - m(w g) - scale^2 (x - mean) m(w g (x - mean))),    scale (x - mean) g,    g.
+    scale (w g - m(w g) - n m(w g n)),    n g,    g,    with n = scale (x - mean).
 
     The second is None if the weight is. The last two are still to be summed over the axes along which their factor was broadcast; a
     compiled kernel has done so already for shapes that it knows, hence `bias_shape`.
@@ -82,11 +83,12 @@ def normalize_backward(
         >>> normalize_backward(column, column, None, mean, scale, axes=(0,), bias_shape=())[0].round(9).ravel()
         array([0., 0., 0.])
     """
-    deviation = x - mean
-    weight_gradient = None if weight is None else g * (deviation * scale)
+    normal = x - mean
+    normal *= scale
+    weight_gradient = None if weight is None else g * normal
     weighted = g if weight is None else g * weight
-    deviation *= scale * scale * (weighted * deviation).mean(axis=axes, keepdims=True)
-    out = weighted - deviation
+    normal *= (weighted * normal).mean(axis=axes, keepdims=True)
+    out = weighted - normal
     out -= weighted.mean(axis=axes, keepdims=True)
     out *= scale
     return out, weight_gradient, g

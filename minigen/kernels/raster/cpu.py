@@ -12,6 +12,7 @@ from minigen.backend import Array
 from minigen.kernels.approximations import ZERO, above
 from minigen.kernels.compiler import inner, loop
 from minigen.kernels.gated.cpu import gated
+from minigen.kernels.memory import APART
 from minigen.kernels.raster import tables
 from minigen.kernels.raster.network import Network
 from minigen.kernels.raster.tables import Group, TableWalk
@@ -19,9 +20,6 @@ from minigen.kernels.recurrence.gates import add, lstm_cell
 from minigen.kernels.threads import in_pieces
 from minigen.kernels.tile import LANES, in_blocks, multiply_taps, room_for_taps, whole_vectors
 from minigen.kernels.vectors import copy
-
-_APART = 16
-"""Floats between the rows of a buffer. A row length that is a power of two would put all rows into one place of the cache."""
 
 _ENOUGH_PRODUCTS = 2**21
 """Multiplications that are worth a thread, which has to be woken up for each pixel."""
@@ -99,7 +97,7 @@ def _compute(memory, weights, biases, planes, jumps, layers, widest, examples, r
     """Compute layers at the columns from first up to last of a row, for the examples from a up to b."""
     step = max(1, _AT_ONCE // (b - a))  # columns at once
     most = min(step, last - first) * (b - a)
-    totals, nothing = np.empty((most, widest + _APART), np.float32), np.zeros(widest, np.float32)
+    totals, nothing = np.empty((most, widest + APART), np.float32), np.zeros(widest, np.float32)
     room = room_for_taps(most, layers[:, tables.TAPS].max())
     for l in range(len(layers)):  # noqa: E741 -- a layer
         layer = layers[l]

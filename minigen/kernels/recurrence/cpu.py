@@ -19,6 +19,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels.approximations import ONE
 from minigen.kernels.compiler import inner, loop
+from minigen.kernels.memory import APART
 from minigen.kernels.recurrence import reference
 from minigen.kernels.recurrence.gates import (
     add,
@@ -36,13 +37,10 @@ from minigen.kernels.threads import in_pieces
 from minigen.kernels.tile import ROWS, lanes_of, multiply, six_rows, whole_vectors
 from minigen.kernels.vectors import copy
 
-_APART = 16
-"""Floats between the rows of a buffer. A row length that is a power of two would put all rows into one place of the cache."""
-
 _ENOUGH_PRODUCTS = 2**21
 """Multiplications that are worth a thread."""
 
-_FEW_ROWS = 48
+_ROWS_WORTH_BLOCKS = 48
 """Rows that the weight must serve before it is worth laying out in blocks, or transposing."""
 
 
@@ -69,7 +67,7 @@ def _blocks(weight: Array, rows: int) -> tuple[Array, int]:
     """Return the weight, (K, L), flat, and its pitch: from one of its rows to the next, or 0 if it lies in blocks."""
     weight = np.ascontiguousarray(weight)
     k, outputs = weight.shape
-    if rows < _FEW_ROWS and outputs == whole_vectors(outputs):
+    if rows < _ROWS_WORTH_BLOCKS and outputs == whole_vectors(outputs):
         return weight.ravel(), outputs
     blocks = np.empty(k * whole_vectors(outputs), np.float32)
     _lay_out(blocks, weight)
@@ -132,8 +130,8 @@ def _steps_of(mask: Array | None) -> Array:
 @loop
 def _rnn_forward(states, blocks, pitch, bias, hidden, mask, reverse):
     rows, steps, features = states.shape
-    total = np.empty((rows, bias.size + _APART), np.float32)
-    h = np.empty((rows, features + _APART), np.float32)
+    total = np.empty((rows, bias.size + APART), np.float32)
+    h = np.empty((rows, features + APART), np.float32)
     h[:, :features] = hidden
     tables = _tables(rows)
     for step in range(steps):
@@ -163,8 +161,8 @@ def rnn_forward(
 @loop
 def _rnn_backward(out, first, g, states, blocks, pitch, mask, reverse):
     rows, steps, features = states.shape
-    slopes = np.empty((rows, features + _APART), np.float32)
-    carried = np.zeros((rows, blocks.size // features + _APART), np.float32)
+    slopes = np.empty((rows, features + APART), np.float32)
+    carried = np.zeros((rows, blocks.size // features + APART), np.float32)
     ones = np.ones(features, np.float32)
     tables = _tables(rows)
     for step in range(steps):
@@ -184,7 +182,7 @@ def _rnn_backward(out, first, g, states, blocks, pitch, mask, reverse):
 
 def rnn_backward(g: Array, states: Array, weight: Array, mask: Array | None, *, reverse: bool) -> tuple[Array, Array]:
     n, steps, features = states.shape
-    if n * steps < _FEW_ROWS and mask is None:
+    if n * steps < _ROWS_WORTH_BLOCKS and mask is None:
         return reference.rnn_backward(g, states, weight, mask, reverse=reverse)
     blocks, pitch = _blocks(weight.T, n * steps)
     out, first = np.empty_like(states), np.empty((n, features), np.float32)
@@ -204,8 +202,8 @@ def rnn_backward(g: Array, states: Array, weight: Array, mask: Array | None, *, 
 def _gru_forward(states, gates, products, blocks, pitch, start, bias, hidden, mask, reverse):
     """start: the bias of r and z and that of q; bias: that of n, (H,)."""
     rows, steps, features = states.shape
-    total = np.empty((rows, start.size + _APART), np.float32)
-    h = np.empty((rows, features + _APART), np.float32)
+    total = np.empty((rows, start.size + APART), np.float32)
+    h = np.empty((rows, features + APART), np.float32)
     h[:, :features] = hidden
     tables = _tables(rows)
     for step in range(steps):
@@ -244,8 +242,8 @@ def gru_forward(
 @loop
 def _gru_backward(out, out_q, first, g, states, gates, products, blocks, pitch, hidden, mask, reverse):
     rows, steps, features = states.shape
-    slopes = np.empty((rows, 3 * features + _APART), np.float32)
-    carried = np.zeros((rows, blocks.size // (3 * features) + _APART), np.float32)
+    slopes = np.empty((rows, 3 * features + APART), np.float32)
+    carried = np.zeros((rows, blocks.size // (3 * features) + APART), np.float32)
     difference, rest = np.empty(features, np.float32), np.empty(features, np.float32)
     tables = _tables(rows)
     for step in range(steps):
@@ -282,7 +280,7 @@ def gru_backward(
     g: Array, states: Array, gates: Array, products: Array, weight: Array, hidden: Array, mask: Array | None, *, reverse: bool
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     n, steps, features = states.shape
-    if n * steps < _FEW_ROWS and mask is None:
+    if n * steps < _ROWS_WORTH_BLOCKS and mask is None:
         return reference.gru_backward(g, states, gates, products, weight, hidden, mask, reverse=reverse)
     blocks, pitch = _blocks(weight.T, n * steps)
     out, out_q, first = np.empty_like(gates), np.empty_like(states), np.empty((n, features), np.float32)
@@ -304,8 +302,8 @@ def gru_backward(
 @loop
 def _lstm_forward(states, gates, cells, blocks, pitch, bias, hidden, cell, mask, reverse):
     rows, steps, features = cells.shape
-    total = np.empty((rows, bias.size + _APART), np.float32)
-    h = np.empty((rows, features + _APART), np.float32)
+    total = np.empty((rows, bias.size + APART), np.float32)
+    h = np.empty((rows, features + APART), np.float32)
     h[:, :features] = hidden
     c = cell.copy()
     tables = _tables(rows)
@@ -342,8 +340,8 @@ def lstm_forward(
 @loop
 def _lstm_backward(out, first, first_cell, g, gates, cells, blocks, pitch, cell, mask, reverse):
     rows, steps, features = cells.shape
-    slopes = np.empty((rows, 4 * features + _APART), np.float32)
-    carried = np.zeros((rows, blocks.size // (4 * features) + _APART), np.float32)
+    slopes = np.empty((rows, 4 * features + APART), np.float32)
+    carried = np.zeros((rows, blocks.size // (4 * features) + APART), np.float32)
     back_cells = g[:, steps].copy()
     bounded, ones = np.empty(features, np.float32), np.ones(features, np.float32)
     tables = _tables(rows)
@@ -370,7 +368,7 @@ def lstm_backward(
     g: Array, gates: Array, cells: Array, weight: Array, cell: Array, mask: Array | None, *, reverse: bool
 ) -> tuple[Array, Array, Array]:
     rows = cells.shape[0] * cells.shape[1]
-    if rows < _FEW_ROWS and mask is None:
+    if rows < _ROWS_WORTH_BLOCKS and mask is None:
         return reference.lstm_backward(g, gates, cells, weight, cell, mask, reverse=reverse)
     blocks, pitch = _blocks(weight.T, rows)
     out, first, first_cell = np.empty_like(gates), np.empty_like(cell, order="C"), np.empty_like(cell, order="C")
