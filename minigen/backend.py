@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any
-"""A NumPy or a CuPy array. CuPy is optional, so the union cannot be named."""
+"""A NumPy or a CuPy array; CuPy is optional, so its type cannot be named here. The annotation around it gives dtype and shape, as in
+`Float[Array, "N H W C"]`; docs/conventions.md says how to read it."""
 
 DEVICES = ("cpu", "gpu")
 
@@ -42,7 +43,7 @@ def array_module(*arguments: Any) -> ModuleType:
 
 
 def device_of(array: Any) -> str | None:
-    """Return "cpu" or "gpu" for an array, and None for what is no array (a Python scalar).
+    """Return "cpu" or "gpu" for an array, and None for anything else, such as a Python scalar.
 
     Example:
         >>> device_of(np.zeros(3)), device_of(1.0)
@@ -62,7 +63,7 @@ def module_of(device: str) -> ModuleType:
         device: "cpu" or "gpu".
 
     Raises:
-        ValueError: the name is no device.
+        ValueError: there is no device of that name.
         RuntimeError: "gpu" was asked for and CuPy, a driver or a GPU is missing; the message says which.
 
     Example:

@@ -1,7 +1,7 @@
 """Words for what went wrong. Nothing here runs on the happy path: a check is a plain comparison, an explanation is built after failure."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,25 @@ def described(name: str, value: Any) -> str:
 
 
 def not_admitted(operation: str, value: Any) -> str:
-    """Say that an argument is no array."""
+    """Say that an argument is not an array."""
     kind = type(value).__name__
     return (
         f"{operation}: an argument is a {kind}; expected a Tensor, an array or a number (mg.tensor makes one of lists)"
     )
 
 
+def is_not_admitted(error: Exception) -> bool:
+    """Return whether an error is one that `not_admitted` words, for this operation or for one that it calls."""
+    return isinstance(error, TypeError) and ": an argument is a " in str(error)
+
+
 def explained(
-    error: Exception, operation: str, names: Sequence[str], arrays: Sequence[Any], keywords: Mapping[str, Any]
+    error: Exception,
+    operation: str,
+    names: Sequence[str],
+    arrays: Sequence[Any],
+    keywords: Mapping[str, Any],
+    settings: Collection[str],
 ) -> Exception:
     """Return an error of the same kind that names the operation and everything it was given.
 
@@ -38,6 +48,7 @@ def explained(
         names: of the arrays.
         arrays: the positional arguments.
         keywords: the others.
+        settings: the names that keywords may have.
     """
     if str(error).startswith(f"{operation}: "):
         return error
@@ -46,8 +57,13 @@ def explained(
         return ValueError(
             f"{operation}: the arguments are on different devices ({placed}); move one with .to('gpu') or .to('cpu')"
         )
-    if any(device_of(getattr(value, "data", None)) for value in keywords.values()):
-        return TypeError(f"{operation}: arrays and tensors are given by position, not by keyword")
+    for name, value in keywords.items():
+        if name in names:
+            return TypeError(f"{operation}: {name} is given twice, by position and by keyword")
+        if name not in settings:
+            return TypeError(f"{operation}: there is no argument {name!r}; it takes {', '.join([*names, *settings])}")
+        if device_of(getattr(value, "data", value)) and value.shape:
+            return TypeError(f"{operation}: {name} is an array of shape {value.shape}; expected a plain value")
     given = [described(name, array) for name, array in zip(names, arrays, strict=True)]
     given += [described(name, value) for name, value in keywords.items()]
     advice = (

@@ -17,24 +17,30 @@ Order of the file: modes, Storage and Tensor, Node, Primitive, the walk (`backwa
 itself needs.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
 import itertools
 import math
 import operator
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import NoneType
-from typing import Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeAlias
 
 import numpy as np
 
 from minigen import diagnosis
 from minigen.backend import Array, array_module, device_of
+from minigen.binding import Binding
+from minigen.guards import Guard
 from minigen.interchange import Interchange
 from minigen.operators import Operators, table
+
+if TYPE_CHECKING:
+    from jaxtyping import Num, Shaped
 
 Signature = ParamSpec("Signature")
 
@@ -60,23 +66,35 @@ def _switched(switch: str, value: bool) -> Iterator[None]:
         setattr(_mode, switch, previous)
 
 
-def no_grad() -> Any:
-    """Compute without recording a graph, inside `with no_grad():` or in a function decorated `@no_grad()`.
+def no_grad(function: Any = None) -> Any:
+    """Compute without recording a graph, inside `with no_grad():` or in a function decorated with `@no_grad`, also a generator function.
+
+    Args:
+        function: the function to decorate; None for a block, which may be entered any number of times and may also decorate.
 
     Example:
         >>> x = Tensor(np.ones(2), requires_grad=True)
         >>> with no_grad():
         ...     (x + x).requires_grad
         False
+        >>> @no_grad
+        ... def doubled(x):
+        ...     return x + x
+        >>> doubled(x).requires_grad
+        False
     """
-    return _switched("recording", False)
+    block = Guard("no_grad", functools.partial(_switched, "recording", False))
+    return block if function is None else block(function)
 
 
-def debug() -> Any:
+def debug(function: Any = None) -> Any:
     """Remember where every node was made, and stop at the first value that is not finite, forward or backward.
 
     A node made in this mode also keeps its inputs and its output, which `plots.graph` shows. It is slow; outside `with debug():` the
     mode costs one test of a flag per operation.
+
+    Args:
+        function: the function to decorate; None for a block, as in `no_grad`.
 
     Raises:
         FloatingPointError: inside the block, at the first operation whose result holds a NaN or an infinity.
@@ -87,7 +105,8 @@ def debug() -> Any:
         Traceback (most recent call last):
         FloatingPointError: add: output has 1 of 1 values not finite (first at (0,): inf); from a (1,) float32 in [1e+30, 1e+30], ...
     """
-    return _switched("debugging", True)
+    block = Guard("debug", functools.partial(_switched, "debugging", True))
+    return block if function is None else block(function)
 
 
 def is_debugging() -> bool:
@@ -108,7 +127,7 @@ class Storage:
     """What a leaf and all views of its memory share: a name, and the number of in-place writes so far.
 
     A node that saved a value remembers the number, and so knows at backward whether the value is still the one it saw. Memory that an
-    operation computed is saved without such a number. So its constants, which `detach` makes, are never written to: `is_computed`.
+    operation computed is saved without such a number. So a constant that `detach` makes from it, `is_computed`, may never be written to.
     """
 
     __slots__ = ("is_computed", "name", "shape", "version")
@@ -144,7 +163,7 @@ class Tensor(Operators, Interchange):
 
     __slots__ = ("__weakref__", "_grad_memory", "data", "grad", "node", "requires_grad", "storage")
 
-    def __init__(self, data: Array, requires_grad: bool = False, node: "Node | None" = None, name: str = "") -> None:
+    def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None, name: str = "") -> None:
         if requires_grad and getattr(data, "dtype", np.dtype(object)).kind != "f":
             found = getattr(data, "dtype", f"a {type(data).__name__} (mg.tensor makes a Tensor of it)")
             raise TypeError(
@@ -173,7 +192,7 @@ class Tensor(Operators, Interchange):
         """The number of in-place writes to a leaf so far; `backward` refuses a graph that saved an older one."""
         return self.storage.version if self.storage else 0
 
-    def detach(self) -> "Tensor":
+    def detach(self) -> Tensor:
         """Return the same array as a constant: no gradient flows through it."""
         constant = Tensor(self.data)
         constant.storage = self.storage or Storage("", self.shape, is_computed=True)
@@ -186,7 +205,7 @@ class Tensor(Operators, Interchange):
             values: an array of the same shape, on the same device.
 
         Raises:
-            RuntimeError: an operation computed this tensor, or one of which this is a detached part: a graph may have saved the values.
+            RuntimeError: an operation computed this tensor or the one from which it was detached: a graph may have saved the values.
             ValueError: the shapes differ.
         """
         if self.node is not None:
@@ -198,7 +217,7 @@ class Tensor(Operators, Interchange):
         self.mark_written()
 
     def mark_written(self) -> None:
-        """Say that the memory was overwritten: graphs that saved the former values can no longer run backward.
+        """Record that the memory was overwritten: graphs that saved the former values can no longer run backward.
 
         Raises:
             RuntimeError: an operation computed the values, and graphs keep no count of writes to such memory.
@@ -217,9 +236,9 @@ class Tensor(Operators, Interchange):
 
     def backward(
         self,
-        cotangent: "TensorLike | float | None" = None,
+        cotangent: TensorLike | float | None = None,
         *,
-        inputs: "Tensor | Sequence[Tensor] | None" = None,
+        inputs: Tensor | Sequence[Tensor] | None = None,
         retain_graph: bool = False,
     ) -> None:
         """Sum the gradient of this tensor into the `.grad` of the leaves that it was computed from.
@@ -270,13 +289,22 @@ class Tensor(Operators, Interchange):
 
     def _add_gradient(self, gradient: Array) -> None:
         """Add to `.grad`, which always owns its memory: a vjp may have handed one array to several leaves."""
-        if self.grad is not None:
-            self.grad.data += gradient
-        elif self._grad_memory is not None:
+        former = self.grad
+        if former is None and self._grad_memory is not None:
             self._grad_memory[...] = gradient
             self.grad = Tensor(self._grad_memory)
-        else:
+        elif former is None:
             self.grad = Tensor(gradient.copy())
+        elif not isinstance(former, Tensor) or former.shape != self.shape:
+            found = f"of shape {former.shape}" if isinstance(former, Tensor) else f"a {type(former).__name__}"
+            raise TypeError(
+                f"backward: the gradient is to be added to the .grad of a leaf of shape {self.shape}, but the .grad that was "
+                f"assigned is {found}; assign a Tensor of the leaf's shape, or None"
+            )
+        elif former.storage is None or former.storage.is_computed:  # assigned: another leaf may have the same one
+            self.grad = Tensor(former.data + gradient)
+        else:
+            former.data += gradient
 
 
 TensorLike: TypeAlias = Tensor | Array
@@ -289,7 +317,7 @@ TensorLike: TypeAlias = Tensor | Array
 class Node:
     """One recorded operation: where its cotangent goes next, and what its vjps need on the way.
 
-    `saved` holds what the vjps below name in their signatures, under those names, and nothing else.
+    `saved` holds exactly what the vjps that it runs name in their signatures, under those names.
 
     A node holds its parents and arrays, never its own output Tensor: references run from outputs to inputs only, so a graph is freed
     by reference counting as soon as its output is dropped. An edge leads to the parent's node or, where the parent is a leaf, to that
@@ -299,7 +327,7 @@ class Node:
     __slots__ = ("dtype", "parents", "plan", "primitive", "record", "saved", "sequence", "shape", "versions")
 
     def __init__(
-        self, primitive: "Primitive", plan: "Plan", parents: "list[Edge | None]", saved: dict[str, Any], output: Array
+        self, primitive: Primitive, plan: Plan, parents: list[Edge | None], saved: dict[str, Any], output: Array
     ) -> None:
         self.sequence = _next_sequence()
         self.primitive = primitive
@@ -314,7 +342,7 @@ class Node:
     def saved_on_graph(self) -> dict[str, Any]:
         """Return `saved` with the arguments and the output as Tensors in their places in the graph."""
 
-        def placed(value: Any, edge: "Edge | None") -> Any:
+        def placed(value: Any, edge: Edge | None) -> Any:
             return Tensor(value, False, edge) if isinstance(edge, Node) else value if edge is None else edge
 
         saved = dict(self.saved or {})
@@ -358,8 +386,7 @@ class Plan(NamedTuple):
     """What a primitive does for one pattern of arguments that require grad; made once, at the first call of that pattern."""
 
     pulls: list[Pull]
-    # What a node saves: the names of values, each with its place among arguments, output and residuals; those of arguments' shapes,
-    # likewise; and those of keywords.
+    # What a node saves: values and shapes, each by its name and its place among arguments, output and residuals; and keywords by name.
     keeps: list[tuple[str, int]]
     shapes: list[tuple[str, int]]
     keywords: list[str]
@@ -396,7 +423,7 @@ class Primitive(Generic[Signature]):
         >>> _ = Primitive.registry.pop("cube")
     """
 
-    registry: ClassVar[dict[str, "Primitive"]] = {}
+    registry: ClassVar[dict[str, Primitive]] = {}
 
     def __init__(
         self,
@@ -416,12 +443,16 @@ class Primitive(Generic[Signature]):
         self.joint: Callable[..., Any] | None = None
         self.fused: Callable[..., Any] | None = None
         self.plans: dict[tuple[bool, ...], Plan] = {}
-        parameters = inspect.signature(forward).parameters.values()
-        self.arguments = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
-        self.variadic = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
-        self.keywords = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
-        self.most_arguments = len(self.arguments) if self.variadic is None else sys.maxsize
+        self.binding = Binding(forward)
+        self.arguments, self.variadic, self.keywords = (
+            self.binding.arguments,
+            self.binding.variadic,
+            self.binding.keywords,
+        )
         Primitive.registry[self.name] = self
+
+    def __reduce__(self) -> str:
+        return self.forward.__qualname__  # copied and pickled as the function that it is
 
     def vjp(self, **vjps: Callable[..., Any] | None) -> None:
         """Register the vjp of each argument under the argument's name.
@@ -455,10 +486,10 @@ class Primitive(Generic[Signature]):
         return joint
 
     def fused_vjp(self, fused: Callable[..., Any]) -> Callable[..., Any]:
-        """Register what takes the place of the joint vjp where the backward pass is not recorded; may be used as a decorator.
+        """Register a vjp that replaces the joint one where the backward pass is not recorded; may be used as a decorator.
 
-        It is given raw arrays, and so may call kernels that compute all gradients in one pass. The joint vjp, composed of operations, is
-        what a backward pass under `create_graph=True` runs; it may return the gradient by any other way, but the same one.
+        It is given raw arrays, so it may call kernels that compute all gradients in one pass. The joint vjp, composed of operations, runs
+        in a backward pass under `create_graph=True`. The two must return the same gradients, but may compute them differently.
 
         Example:
             >>> @primitive()
@@ -482,11 +513,10 @@ class Primitive(Generic[Signature]):
     def __call__(self, *arguments: Signature.args, **keywords: Signature.kwargs) -> Any:
         """Compute the output: a Tensor, recorded where it has to be, or an array if no argument is a Tensor.
 
-        What is given by position beyond the array arguments are keywords, in the order of the signature: `sum(x, 0)` is `sum(x, axis=0)`.
+        An array may also be given by name, and a keyword by position after the arrays; see `Binding`.
         """
-        if len(arguments) > self.most_arguments:
-            keywords = self._bound(arguments[self.most_arguments :], keywords)  # type: ignore[assignment]
-            arguments = arguments[: self.most_arguments]  # type: ignore[assignment]
+        if self.variadic is None and len(arguments) != len(self.arguments):
+            arguments, keywords = self.binding.bind(self.name, arguments, keywords)  # type: ignore[assignment]
         has_tensor = False
         arrays: list[Any] = []
         for argument in arguments:
@@ -498,8 +528,12 @@ class Primitive(Generic[Signature]):
             arrays.append(argument)
         try:
             out = self.forward(*arrays, **keywords)
+        except FloatingPointError:
+            # The caller has set np.seterr to raise. Even so, a result too small for its dtype is 0, not an error.
+            with np.errstate(under="ignore"):
+                out = self.forward(*arrays, **keywords)
         except (AttributeError, ValueError, TypeError, IndexError, MemoryError) as error:
-            raise diagnosis.explained(error, self.name, self._names(arrays), arrays, keywords) from error
+            raise diagnosis.explained(error, self.name, self._names(arrays), arrays, keywords, self.keywords) from error
         residuals: Sequence[Any] = ()
         if self.residuals:
             out, *residuals = out
@@ -514,19 +548,6 @@ class Primitive(Generic[Signature]):
         if debugging and result.node is not None:
             result.node.record = Record(out, arrays, diagnosis.origin())
         return result
-
-    def _bound(self, extra: Sequence[Any], keywords: dict[str, Any]) -> dict[str, Any]:
-        """Return the keywords with those that were given by position."""
-        if len(extra) > len(self.keywords):
-            raise TypeError(
-                f"{self.name}: {self.most_arguments + len(extra)} arguments were given by position; "
-                f"it takes {self.most_arguments + len(self.keywords)}: {', '.join([*self.arguments, *self.keywords])}"
-            )
-        bound = dict(zip(self.keywords, extra, strict=False))
-        twice = sorted(bound.keys() & keywords.keys())
-        if twice:
-            raise TypeError(f"{self.name}: {twice[0]} is given twice, by position and by keyword")
-        return bound | keywords
 
     def _recorded(
         self,
@@ -586,7 +607,7 @@ class Primitive(Generic[Signature]):
         return [*arrays[:named], tuple(arrays[named:])]
 
     def _make_plan(self, wanted: tuple[bool, ...]) -> Plan:
-        """Find the vjps to be run for the arguments that are wanted, and what they name."""
+        """Find the vjps to run for the arguments that are wanted, and what they name."""
         names = self.arguments[: len(wanted)] + ([self.variadic] if self.variadic else [])
         argument_of = [names[min(position, len(names) - 1)] for position in range(len(wanted))]
         values = [*names, "out", *self.residuals]
@@ -654,7 +675,7 @@ def _versions(arguments: Sequence[Any], watched: list[int]) -> list[tuple[Storag
 
 @functools.cache
 def _named(vjp: Callable[..., Any]) -> tuple[str, ...]:
-    """Return what a vjp names after the cotangent."""
+    """Return the names in the signature of a vjp, after the cotangent."""
     return tuple(inspect.signature(vjp).parameters)[1:]
 
 
@@ -730,12 +751,13 @@ def grad(
 
 
 def _computed(array: Array) -> Tensor:
-    """Return a constant that nobody may write into: one array may be the gradient of several inputs, and the cotangent besides."""
+    """Return a constant that nobody may write into: one array may be the gradient of several inputs, and even the cotangent."""
     constant = Tensor(array)
     constant.storage = Storage("", array.shape, is_computed=True)
     return constant
 
 
+@np.errstate(under="ignore")  # what is too small for its dtype is 0
 def _pull_back(
     caller: str,
     outputs: Sequence[Tensor],
@@ -898,7 +920,7 @@ def _check_gradient(cotangent: Any, node: Node, position: int) -> None:
 
 
 @primitive(broadcasts=True)
-def add(a: Array, b: Array) -> Array:
+def add(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Shaped[Array, "*shape"]:
     """Return a + b, broadcasting.
 
     Example:
@@ -912,7 +934,7 @@ add.vjp(a=lambda g: g, b=lambda g: g)
 
 
 @primitive()
-def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+def sum_to(x: Shaped[Array, "..."], *, shape: tuple[int, ...]) -> Num[Array, "..."]:
     """Return x summed over the axes along which `shape` would be broadcast to x's shape.
 
     Args:

@@ -25,6 +25,14 @@ class Interchange:
     requires_grad: bool
     node: Any
 
+    def __getstate__(self) -> Any:
+        if self.node is not None:
+            raise TypeError(
+                f"a tensor computed by {self.node.primitive.name}, shape {self.data.shape}, cannot be copied or pickled with its graph; "
+                f"copy its values: mg.tensor(x.data)"
+            )
+        return super().__getstate__()
+
     def item(self) -> float | int | bool:
         """Return the value of a one-element tensor as a Python number. On the GPU this waits for the device."""
         if self.data.size != 1:
@@ -32,6 +40,17 @@ class Interchange:
                 f"item(): the tensor has {self.data.size} elements, shape {self.data.shape}; only one element has one value"
             )
         return self.data.item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.data.size != 1 or self.data.dtype.kind not in "iu":
+            raise TypeError(f"a tensor of shape {self.data.shape} and {self.data.dtype} is not one whole number")
+        return int(self.item())
 
     def __bool__(self) -> bool:
         if self.data.size != 1:
@@ -68,6 +87,25 @@ class Interchange:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
+        """Let NumPy's functions see arrays: `np.mean(x)` is `np.mean(np.asarray(x))`."""
+
+        def seen(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return type(value)(map(seen, value))
+            if not isinstance(value, Interchange):
+                return value
+            if function in (np.shape, np.ndim, np.size):
+                return value.data
+            if value.requires_grad:
+                raise RuntimeError(
+                    f"np.{function.__name__}: what NumPy computes leaves no graph, and a tensor among the arguments requires grad; "
+                    f"call minigen's operation, such as mg.mean in place of np.mean, or pass x.detach()"
+                )
+            return value.numpy()
+
+        return function(*map(seen, arguments), **{name: seen(value) for name, value in keywords.items()})
+
     def __dlpack__(
         self,
         *,
@@ -78,18 +116,18 @@ class Interchange:
     ) -> Any:
         """Hand the memory to another library without a copy: `torch.from_dlpack(x)`, `numpy.from_dlpack(x)`, `cupy.from_dlpack(x)`.
 
-        Both sides then see each other's writes, except that the version counter does not: after writing over there into memory that a
-        graph has saved, call `x.mark_written()`. Read-only memory is marked as such; PyTorch takes no notice of the mark.
+        Both sides then see each other's writes, but the version counter does not: after the other library has written into memory that
+        a graph has saved, call `x.mark_written()`. Read-only memory is marked as such; PyTorch ignores the mark.
 
         Args:
             stream: the consumer's CUDA stream; None on the CPU.
             max_version: the newest version of DLPack that the consumer reads.
             dl_device: where the consumer wants the array, a pair as `__dlpack_device__` returns.
-            copy: True for a copy, False for none in any case. All four are those of the array API standard, 2023.12.
+            copy: True for a copy, False to fail rather than copy. All four are those of the array API standard, 2023.12.
 
         Raises:
-            BufferError: the tensor requires grad; it is reversed (PyTorch would end the process over a negative stride); it is read-only
-                and the consumer knows no such mark; or the array cannot be had on `dl_device`.
+            BufferError: the tensor requires grad; an axis runs backwards (PyTorch would end the process); the memory is
+                read-only and the consumer does not know the mark; or the array cannot be had on `dl_device`.
 
         Example:
             >>> import minigen as mg
@@ -115,5 +153,5 @@ class Interchange:
             ) from error
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Return DLPack's number for the kind of device, 1 for the CPU and 2 for CUDA, and which of them it is."""
+        """Return DLPack's number for the kind of device, 1 for the CPU and 2 for CUDA, and the index of the device."""
         return self.data.__dlpack_device__()

@@ -21,13 +21,19 @@ reaches it. What keeps the critic among them is either a bound on its weights, |
 1; the slope's bound is then some K that depends on c and the network), or a penalty on slopes other than 1 (`gradient_penalty`).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import minigen.ops as ops
 from minigen.engine import Tensor, TensorLike, grad, no_grad
 from minigen.random import Generator
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class AdversarialLoss:
     penalty: float = 0.0
 
 
-def cross_entropy_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+def cross_entropy_discriminator(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[-log D(x)] + E[-log(1 - D(G(z)))], from logits.
 
     Args:
@@ -73,7 +79,7 @@ def cross_entropy_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
 
 
-def minimax_generator(fake: Tensor) -> Tensor:
+def minimax_generator(fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[log(1 - D(G(z)))], from logits.
 
     Example:
@@ -84,7 +90,7 @@ def minimax_generator(fake: Tensor) -> Tensor:
     return -ops.mean(ops.softplus(fake))
 
 
-def nonsaturating_generator(fake: Tensor) -> Tensor:
+def nonsaturating_generator(fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[-log D(G(z))], from logits.
 
     Example:
@@ -95,7 +101,7 @@ def nonsaturating_generator(fake: Tensor) -> Tensor:
     return ops.mean(ops.softplus(-fake))
 
 
-def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+def least_squares_discriminator(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[(l(x) - 1)^2]/2 + E[l(G(z))^2]/2.
 
     Example:
@@ -107,7 +113,7 @@ def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (ops.mean(miss * miss) + ops.mean(fake * fake))
 
 
-def least_squares_generator(fake: Tensor) -> Tensor:
+def least_squares_generator(fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[(l(G(z)) - 1)^2]/2.
 
     Example:
@@ -119,7 +125,7 @@ def least_squares_generator(fake: Tensor) -> Tensor:
     return 0.5 * ops.mean(miss * miss)
 
 
-def reverse_kl_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+def reverse_kl_discriminator(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[exp -l(x)] + E[l(G(z))] - 1, whose least value over l is -KL(p_g || p_data).
 
     Example:
@@ -130,7 +136,7 @@ def reverse_kl_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return ops.mean(ops.exp(-real)) + ops.mean(fake) - 1.0
 
 
-def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+def wasserstein_discriminator(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return E[l(G(z))] - E[l(x)], minus what the critic takes for the distance.
 
     Example:
@@ -141,7 +147,7 @@ def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return ops.mean(fake) - ops.mean(real)
 
 
-def raise_score_generator(fake: Tensor) -> Tensor:
+def raise_score_generator(fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return -E[l(G(z))].
 
     Example:
@@ -153,8 +159,12 @@ def raise_score_generator(fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: TensorLike, fake: TensorLike, *, rng: Generator
-) -> Tensor:
+    critic: Callable[[Float[Tensor, "N ..."]], Float[Tensor, "N 1"]],
+    real: Float[TensorLike, "N *features"],
+    fake: Float[TensorLike, "N *features"],
+    *,
+    rng: Generator,
+) -> Float[Tensor, ""]:
     """Return E[(|grad l(y)| - 1)^2] at points y between real and generated examples (Gulrajani et al. 2017, equation 3).
 
         y = e x + (1 - e) G(z),   e ~ U[0, 1], one number for each example

@@ -16,10 +16,23 @@ from minigen.backend import Array, device_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jaxtyping import Bool, Float, Num
+
     from minigen.engine import Tensor, TensorLike
 
-table = SimpleNamespace()
-"""The primitives under the names that the methods below call them by, and the two that the engine needs: `astype` and `broadcast_to`."""
+table = SimpleNamespace(names=frozenset())
+"""The primitives under the names that the methods below call them by, and the two that the engine needs: `astype` and `broadcast_to`.
+`names` are those of all operations, for a hint."""
+
+ELSEWHERE = {
+    "view": "x.reshape(shape)", "permute": "x.transpose(axes)", "t": "x.T",
+    "swapaxes": "mg.swapaxes(x, i, j)", "unsqueeze": "mg.expand_dims(x, axis)", "expand": "mg.broadcast_to(x, shape=shape)",
+    "cat": "mg.concatenate(tensors, axis)", "std": "mg.sqrt(mg.var(x))", "pow": "x ** y", "mm": "x @ y", "dot": "x @ y",
+    "numel": "x.size", "cpu": 'x.to("cpu")', "cuda": 'x.to("gpu")', "float": 'x.astype("float32")', "double": 'x.astype("float64")',
+    "long": 'x.astype("int64")', "int": 'x.astype("int64")', "type": "x.astype(dtype)", "copy": "mg.tensor(x)", "clone": "mg.tensor(x)",
+    "tolist": "x.data.tolist()", "copy_": "x.assign(values)", "requires_grad_": "mg.tensor(x, requires_grad=True)",
+}  # fmt: skip
+"""What PyTorch's and NumPy's users look for among a tensor's attributes, and where it is."""
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 """One axis, several, or all of them."""
@@ -82,11 +95,23 @@ class Operators:
     def __rmul__(self, other: TensorLike | float) -> Tensor:
         return table.multiply(other, self)
 
-    def __truediv__(self, other: TensorLike | float) -> Tensor:
+    def __truediv__(self, other: TensorLike | float) -> Float[Tensor, "..."]:
         return table.divide(self, other)
 
-    def __rtruediv__(self, other: TensorLike | float) -> Tensor:
+    def __rtruediv__(self, other: TensorLike | float) -> Float[Tensor, "..."]:
         return table.divide(other, self)
+
+    def __floordiv__(self, other: TensorLike | float) -> Tensor:
+        return table.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: TensorLike | float) -> Tensor:
+        return table.floor_divide(other, self)
+
+    def __mod__(self, other: TensorLike | float) -> Tensor:
+        return table.mod(self, other)
+
+    def __rmod__(self, other: TensorLike | float) -> Tensor:
+        return table.mod(other, self)
 
     def __pow__(self, other: TensorLike | float) -> Tensor:
         return table.power(self, other)
@@ -109,22 +134,22 @@ class Operators:
     def __abs__(self) -> Tensor:
         return table.abs(self)
 
-    def __eq__(self, other: TensorLike | float) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: TensorLike | float) -> Bool[Tensor, "..."]:  # type: ignore[override]
         return table.equal(self, other)
 
-    def __ne__(self, other: TensorLike | float) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: TensorLike | float) -> Bool[Tensor, "..."]:  # type: ignore[override]
         return table.not_equal(self, other)
 
-    def __lt__(self, other: TensorLike | float) -> Tensor:
+    def __lt__(self, other: TensorLike | float) -> Bool[Tensor, "..."]:
         return table.less(self, other)
 
-    def __le__(self, other: TensorLike | float) -> Tensor:
+    def __le__(self, other: TensorLike | float) -> Bool[Tensor, "..."]:
         return table.less_equal(self, other)
 
-    def __gt__(self, other: TensorLike | float) -> Tensor:
+    def __gt__(self, other: TensorLike | float) -> Bool[Tensor, "..."]:
         return table.greater(self, other)
 
-    def __ge__(self, other: TensorLike | float) -> Tensor:
+    def __ge__(self, other: TensorLike | float) -> Bool[Tensor, "..."]:
         return table.greater_equal(self, other)
 
     __hash__ = object.__hash__  # `==` compares elements, so identity is what tells two tensors apart in a set or a dict
@@ -137,6 +162,10 @@ class Operators:
             "a tensor's elements cannot be assigned, since a graph may have saved them; build a new tensor with mg.where(mask, new, old) "
             "or mg.scatter_add, or overwrite a whole leaf with x.assign(values)"
         )
+
+    def __getattr__(self, name: str) -> Any:
+        hint = ELSEWHERE.get(name) or (f"mg.{name}(x)" if name in table.names else "")
+        raise AttributeError(f"a {type(self).__name__} has no attribute {name!r}{hint and f'; write {hint}'}")
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -153,19 +182,31 @@ class Operators:
         """The tensor with its axes reversed."""
         return table.transpose(self)
 
-    def reshape(self, *shape: int) -> Tensor:
-        """See `ops.reshape`."""
-        return table.reshape(self, shape=shape)
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """See `ops.reshape`; the lengths may come one by one or as one tuple."""
+        return table.reshape(self, shape=_as_one(shape))
 
-    def transpose(self, *axes: int) -> Tensor:
-        """See `ops.transpose`."""
-        return table.transpose(self, axes=axes or None)
+    def ravel(self) -> Tensor:
+        """Return the elements along one axis, in row-major order: `x.reshape(-1)`."""
+        return table.reshape(self, shape=(-1,))
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def flatten(self) -> Tensor:
+        """Return the same as `ravel`. NumPy's `flatten` copies; a Tensor need not, since nobody writes into it."""
+        return table.reshape(self, shape=(-1,))
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """See `ops.squeeze`."""
+        return table.squeeze(self, axis=axis)
+
+    def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
+        """See `ops.transpose`; the axes may come one by one or as one tuple."""
+        return table.transpose(self, axes=_as_one(axes) or None)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Num[Tensor, "..."]:
         """See `ops.sum`."""
         return table.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Float[Tensor, "..."]:
         """See `ops.mean`."""
         return table.mean(self, axis=axis, keepdims=keepdims)
 
@@ -184,3 +225,8 @@ class Operators:
     def to(self, device: str) -> Tensor:
         """Return the tensor on a device: "cpu" or "gpu". The gradient comes back to where this tensor is."""
         return table.to_device(self, device=device, source=device_of(self.data))
+
+
+def _as_one(numbers: tuple[Any, ...]) -> Any:
+    """Return (2, 3), given by `*numbers` as 2, 3 or as one (2, 3)."""
+    return numbers[0] if len(numbers) == 1 and (numbers[0] is None or hasattr(numbers[0], "__iter__")) else numbers

@@ -10,7 +10,6 @@ ceil(n / 2) where it takes two (float64, `integers`, `permutation`, `categorical
 """
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,6 +17,8 @@ import numpy as np
 
 from minigen import kernels
 from minigen.backend import Array, module_of
+from minigen.guards import exclusive
+from minigen.sizes import as_shape, whole_number
 
 Shape: TypeAlias = int | tuple[int, ...]
 
@@ -44,14 +45,15 @@ class Generator:
     """A stream of random numbers, chosen by a seed.
 
     It returns arrays, on its device; operations take them as they are. Generators of different seeds are independent,
-    and nothing depends on global state.
+    and nothing depends on global state. Threads may share one: each call has blocks of its own. A copied or unpickled
+    generator continues from the same place.
 
     Args:
         seed: the key of the stream, in [0, 2^64).
         device: "cpu" or "gpu", where the arrays are made.
 
     Raises:
-        ValueError: the seed is outside [0, 2^64), or the device unknown.
+        ValueError: the seed is not a whole number in [0, 2^64), or the device is unknown.
         RuntimeError: the device is "gpu" and there is none.
 
     Example:
@@ -63,7 +65,7 @@ class Generator:
     """
 
     def __init__(self, seed: int, *, device: str = "cpu") -> None:
-        self._key = operator.index(seed)
+        self._key = whole_number("Generator", "seed", seed)
         if not 0 <= self._key < _LIMIT:
             raise ValueError(f"Generator: seed {seed} is outside [0, 2^64)")
         self._counter = 0
@@ -75,11 +77,12 @@ class Generator:
 
     # ------------------------------------------------------------------------------------------- state
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Generator":
-        copied = Generator(self._key, device=self.device)
-        copied._counter = self._counter
-        memo[id(self)] = copied
-        return copied
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_xp"}  # pickle and copy take no modules
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._xp = module_of(self.device)
 
     def state(self) -> dict[str, int | str]:
         """Return the state as a dict of integers and a name; it holds on every device.
@@ -106,7 +109,9 @@ class Generator:
         """
         match state:
             case {"generator": method, "key": int(key), "counter": int(counter), **rest} if (
-                method == _METHOD and not rest and 0 <= key < _LIMIT and 0 <= counter < _LIMIT
+                (method, type(key), type(counter), rest) == (_METHOD, int, int, {})  # a bool would match int()
+                and 0 <= key < _LIMIT
+                and 0 <= counter < _LIMIT
             ):
                 self._key, self._counter = key, counter
             case _:
@@ -222,7 +227,7 @@ class Generator:
             >>> int(rolls.min()), int(rolls.max())
             (1, 6)
         """
-        low, high = operator.index(low), operator.index(high)
+        low, high = whole_number("integers", "low", low), whole_number("integers", "high", high)
         if not -(2**63) <= low < high <= 2**63 or high - low > 2**32:
             raise ValueError(
                 f"integers: [{low}, {high}); expected low < high, high - low at most 2^32, both within int64"
@@ -260,7 +265,7 @@ class Generator:
             own_shape, lowest, highest = probability.shape, 0, 0
         if not (lowest >= 0 and highest <= 1):
             raise ValueError(f"bernoulli: probabilities from {lowest} to {highest}; expected them in [0, 1]")
-        asked = own_shape if shape is None else _sizes(shape, "bernoulli")
+        asked = own_shape if shape is None else as_shape("bernoulli", shape)
         try:
             full = np.broadcast_shapes(asked, own_shape)
         except ValueError:
@@ -300,24 +305,25 @@ class Generator:
         if not xp.isfinite(top).all():
             raise ValueError("categorical: a logit is NaN or inf, or all logits of an element are -inf")
         cumulative = xp.exp((logits - top).astype("float64")).cumsum(axis=-1)  # (*batch, K)
-        draws = (*_sizes(shape, "categorical"), *logits.shape[:-1])
+        draws = (*as_shape("categorical", shape), *logits.shape[:-1])
         u = self._draw(kernels.uniform64, draws, 2, "categorical")
         u *= cumulative[..., -1]
         return xp.asarray((cumulative <= u[..., None]).sum(axis=-1))
 
     def permutation(self, n: int) -> Array:
-        """Draw an order of 0, ..., n - 1, all n! alike: the order that sorts n random 64-bit keys.
+        """Draw an order of 0, ..., n - 1, each of the n! equally likely: the order that sorts n random 64-bit keys.
 
         Returns:
             int64 array (n,). Two keys are equal, and so their order fixed, with a probability below n^2 / 2^65.
 
         Raises:
-            ValueError: n < 0.
+            ValueError: n is not a whole number, or negative.
 
         Example:
             >>> sorted(Generator(0).permutation(5).tolist())
             [0, 1, 2, 3, 4]
         """
+        n = whole_number("permutation", "n", n, least=0)
         keys = self._draw(lambda words: words.view("uint64"), n, 2, "permutation")
         return keys.argsort(kind="stable")
 
@@ -325,23 +331,18 @@ class Generator:
 
     def _draw(self, kernel: Callable[[Array], Array], shape: Shape, per_block: int, method: str) -> Array:
         """Turn the next blocks of the stream into numbers by `kernel`, (blocks, 4) -> (blocks, per_block)."""
-        sizes = _sizes(shape, method)
+        sizes = as_shape(method, shape)
         n = math.prod(sizes)
         blocks = -(-n // per_block)
-        words = kernels.philox(self._xp, key=self._key, counter=self._counter, blocks=blocks)
-        self._counter = (self._counter + blocks) % _LIMIT
+        with exclusive():  # no two threads may take the same blocks
+            start = self._counter
+            self._counter = (start + blocks) % _LIMIT
+        words = kernels.philox(self._xp, key=self._key, counter=start, blocks=blocks)
         return kernel(words).reshape(-1)[:n].reshape(sizes)
 
     def _open_uniform(self, shape: Shape, dtype: Any, method: str) -> Array:
         numbers = _numbers(dtype, method)
         return self._draw(numbers.open_uniform, shape, numbers.per_block, method)
-
-
-def _sizes(shape: Shape, method: str) -> tuple[int, ...]:
-    sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    if sizes and min(sizes) < 0:
-        raise ValueError(f"{method}: shape {sizes} has a negative size")
-    return sizes
 
 
 def _numbers(dtype: Any, method: str) -> _Numbers:

@@ -1,13 +1,16 @@
 """Adversarial losses: against the formulas with probabilities, their gradients in closed form, at extreme logits, at equilibrium."""
 
 import math
+from inspect import isfunction
 
 import numpy as np
 import pytest
+from annotations import checked, run_example, tells, untold
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
+from minigen import losses
 from minigen.losses import ADVERSARIAL, adversarial, gradient_penalty
 from minigen.random import Generator
 
@@ -228,3 +231,20 @@ def test_the_penalty_refuses_unequal_shapes():
     message = r"gradient_penalty: real examples have shape \(4, 2\), generated ones \(3, 2\); expected the same number"
     with pytest.raises(ValueError, match=message):
         gradient_penalty(lambda y: y, np.ones((4, 2)), np.ones((3, 2)), rng=Generator(0))
+
+
+# -- annotations
+
+FUNCTIONS = [value for value in vars(losses).values() if isfunction(value) and value.__module__ == losses.__name__]
+
+
+def test_every_annotation_of_a_loss_tells_dtype_and_shape():
+    wrong = [fault for function in FUNCTIONS for fault in untold(function)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("function", [*filter(tells, FUNCTIONS)], ids=lambda function: function.__name__)
+def test_annotations_are_true(function):
+    found = set()
+    run_example(function, **{function.__name__: checked(function, found)})
+    assert function.__name__ in found

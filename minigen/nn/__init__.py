@@ -31,7 +31,7 @@ from minigen.nn.layers import (
     Softplus,
     Tanh,
 )
-from minigen.nn.module import Buffer, Module, Parameter, check_state, evaluating
+from minigen.nn.module import Buffer, Module, Parameter, check_state, check_whole, evaluating
 from minigen.nn.norm import BatchNorm, ConditionalBatchNorm, frozen_statistics
 from minigen.nn.recurrent import GRU, LSTM, RNN, detached
 from minigen.nn.reparametrized import EqualizedLearningRate, Reparametrized, SpectralNorm, WeightNorm
@@ -46,5 +46,6 @@ __all__ = [
     "LearnedPositions", "Linear", "MaskedConv2d", "MaskedLinear", "MaxPool2d", "MinibatchStdDev", "Module", "MultiHeadAttention",
     "Parameter", "PixelNorm", "PixelShuffle", "ReLU", "Reparametrized", "Reshape", "ResidualBlock", "SelfAttention2d", "Sequential",
     "SiLU", "Sigmoid", "SinusoidalEmbedding", "Softmax", "Softplus", "SpectralNorm", "Tanh", "TransformerBlock", "Upsample2d", "WeightNorm",
-    "channel_mask", "check_state", "detached", "evaluating", "frozen_statistics", "in_batches", "init", "summary", "tap_mask",
+    "channel_mask", "check_state", "check_whole", "detached", "evaluating", "frozen_statistics", "in_batches", "init", "summary",
+    "tap_mask",
 ]  # fmt: skip

@@ -1,8 +1,16 @@
 """Layers for networks that play against each other; they have no weights."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import minigen.ops as ops
 from minigen.engine import Tensor, TensorLike
 from minigen.nn.module import Module
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 class MinibatchStdDev(Module):
@@ -32,11 +40,9 @@ class MinibatchStdDev(Module):
     """
 
     def __init__(self, *, group_size: int = 4) -> None:
-        if group_size < 1:
-            raise ValueError(f"MinibatchStdDev: group_size is {group_size}, expected at least 1")
-        self.group_size = group_size
+        (self.group_size,) = counts("MinibatchStdDev", group_size=group_size)
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N *places C"]) -> Float[Tensor, "N *places C+1"]:
         """Append the channel, (N, ..., C) -> (N, ..., C + 1).
 
         Raises:
@@ -49,7 +55,8 @@ class MinibatchStdDev(Module):
                 f"MinibatchStdDev: {n} examples, x (N, ..., C) = {x.shape}, are not whole groups of {size}; take a multiple of it"
             )
         groups = ops.reshape(x, shape=(size, n // size, *x.shape[1:]))
-        deviation = ops.sqrt(ops.var(groups, axis=0, keepdims=True) + 1e-8)  # (1, N/G, ..., C)
+        centred = groups - ops.mean(groups, axis=0, keepdims=True)
+        deviation = ops.root_mean_square(centred, axis=0, keepdims=True, epsilon=1e-8)  # (1, N/G, ..., C)
         mean = ops.mean(deviation, axis=tuple(range(2, len(x.shape) + 1)), keepdims=True)
         channel = ops.reshape(ops.broadcast_to(mean, shape=(size, n // size, *places, 1)), shape=(n, *places, 1))
         return ops.concatenate([x, channel], axis=-1)
@@ -72,6 +79,6 @@ class GradientReversal(Module):
     def __init__(self, *, scale: float = 1.0) -> None:
         self.scale = scale
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Shaped[TensorLike, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """Return x."""
         return ops.gradient_reversal(x, scale=self.scale)

@@ -7,7 +7,10 @@ With linear maps to queries, keys and values, of which every head h has its own 
 where c is x itself in self-attention, and another sequence in cross-attention. Biases are left out here.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import minigen.ops as ops
 from minigen.backend import Array, array_module
@@ -17,6 +20,10 @@ from minigen.nn.group_norm import GroupNorm
 from minigen.nn.layers import Linear
 from minigen.nn.module import Module
 from minigen.random import Generator
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 
 class KeyValueCache:
@@ -45,14 +52,14 @@ class KeyValueCache:
     """
 
     def __init__(self, length: int) -> None:
-        if length < 1:
-            raise ValueError(f"KeyValueCache: length is {length}, expected at least 1")
-        self.length = length
+        (self.length,) = counts("KeyValueCache", length=length)
         self.size = 0
         self._keys: Array | None = None
         self._values: Array | None = None
 
-    def append(self, key: Tensor, value: Tensor) -> tuple[Array, Array]:
+    def append(
+        self, key: Float[Tensor, "N T H D"], value: Float[Tensor, "N T H D"]
+    ) -> tuple[Float[Array, "N S H D"], Float[Array, "N S H D"]]:
         """Add the keys and values of T new places, (N, T, H, D) each; return those of all places so far.
 
         Raises:
@@ -98,12 +105,12 @@ class MultiHeadAttention(Module):
         features: the channels C of x and y.
         heads: how many, H, a divisor of C.
         rng: draws the initial weights.
-        context_features: the channels C' of the other sequence; None for self-attention.
+        context_features: the channels E of the other sequence; None for self-attention.
         bias: whether the linear maps have biases.
 
     Attributes:
         projection: in self-attention the `Linear` to queries, keys and values, C -> 3 C.
-        query_projection, context_projection: in cross-attention the one to queries, C -> C, and to keys and values, C' -> 2 C.
+        query_projection, context_projection: in cross-attention the one to queries, C -> C, and to keys and values, E -> 2 C.
         output: the `Linear` of W_o, C -> C.
 
     Raises:
@@ -120,9 +127,10 @@ class MultiHeadAttention(Module):
     def __init__(
         self, features: int, *, heads: int, rng: Generator, context_features: int | None = None, bias: bool = True
     ) -> None:
-        if heads < 1 or features < 1 or features % heads:
+        features, heads = counts("MultiHeadAttention", features=features, heads=heads)
+        if features % heads:
             raise ValueError(
-                f"MultiHeadAttention: heads {heads} must divide features {features}, both at least 1: each head has an equal part"
+                f"MultiHeadAttention: heads {heads} must divide features {features}: each head has an equal part"
             )
         self.features, self.heads, self.context_features = features, heads, context_features
         if context_features is None:
@@ -135,18 +143,18 @@ class MultiHeadAttention(Module):
 
     def forward(
         self,
-        x: TensorLike,
-        context: TensorLike | None = None,
+        x: Float[TensorLike, "N T C"],
+        context: Float[TensorLike, "N S E"] | None = None,
         *,
-        mask: TensorLike | None = None,
+        mask: Bool[TensorLike, "N S"] | Bool[TensorLike, "#N #T S"] | None = None,
         causal: bool = False,
         cache: KeyValueCache | None = None,
-    ) -> Tensor:
+    ) -> Float[Tensor, "N T C"]:
         """Attend, (N, T, C) -> (N, T, C).
 
         Args:
             x: (N, T, C).
-            context: the other sequence, (N, S, C'), in cross-attention; else None and S = T.
+            context: the other sequence, (N, S, E), in cross-attention; else None and S = T.
             mask: which keys are seen, booleans (N, S) or (N, T, S), N or T of the latter 1 if the same for all; see `ops.attention`.
             causal: whether a place sees itself and earlier ones only.
             cache: holds earlier places of the sequence, to which those of x are added; S counts all. It makes attention causal.
@@ -172,7 +180,7 @@ class MultiHeadAttention(Module):
         else:
             if context is None or len(context.shape) != 3 or context.shape[2] != self.context_features:
                 given = "no context was given" if context is None else f"the context has shape {context.shape}"
-                raise ValueError(f"MultiHeadAttention: {given}, expected (N, S, C') with C' = {self.context_features}")
+                raise ValueError(f"MultiHeadAttention: {given}, expected (N, S, E) with E = {self.context_features}")
             if cache is not None:
                 raise ValueError(
                     "MultiHeadAttention: a cache serves self-attention; this is a layer of cross-attention"
@@ -221,7 +229,7 @@ class SelfAttention2d(Module):
         self.attention = MultiHeadAttention(channels, heads=heads, rng=rng)
         _clear(self.attention.output.weight)
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N H W C"]) -> Float[Tensor, "N H W C"]:
         """Attend, (N, H, W, C) -> (N, H, W, C)."""
         if len(x.shape) != 4:
             raise ValueError(f"SelfAttention2d: x has shape {x.shape}, expected images (N, H, W, C)")

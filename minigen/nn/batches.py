@@ -1,7 +1,9 @@
 """A function of a network applied to many arrays: without a graph, a few hundred at a time, so that memory stays bounded."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +11,17 @@ from numpy.typing import NDArray
 import minigen.ops as ops
 from minigen.engine import Tensor, no_grad
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def in_batches(
-    function: Callable[[Tensor], Any], arrays: NDArray[Any], *, device: str = "cpu", batch_size: int = 500
-) -> NDArray[Any]:
+    function: Callable[[Shaped[Tensor, "B ..."]], Any],
+    arrays: Shaped[NDArray[Any], "N ..."],
+    *,
+    device: str = "cpu",
+    batch_size: int = 500,
+) -> Shaped[NDArray[Any], "N ..."]:
     """Return f of all examples, (N, ...) -> (N, ...), computed on a device and brought back.
 
     Args:

@@ -1,9 +1,11 @@
 """Convolutional layers: plain, transposed, and masked, for models that predict each pixel from those before it."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,24 +13,24 @@ import minigen.ops as ops
 from minigen.backend import Array, to_device
 from minigen.engine import Tensor, TensorLike
 from minigen.nn.module import Buffer, Module, Parameter
-from minigen.ops.conv import Padding, Pair
+from minigen.ops.conv import Padding
 from minigen.random import Generator
+from minigen.sizes import Pair, counts, pair, whole_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 Initialize = Callable[[tuple[int, ...], Generator], Any]
 
 
-def _kernel(name: str, kernel_size: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
-    kernel = (kernel_size,) * axes if isinstance(kernel_size, int) else kernel_size
-    if len(kernel) != axes or min(kernel) < 1:
-        raise ValueError(f"{name}: kernel_size is {kernel_size}, expected {axes} whole numbers of at least 1")
-    return kernel
-
-
-def _check_channels(name: str, in_channels: int, out_channels: int, groups: int = 1) -> None:
-    if groups < 1 or min(in_channels, out_channels) < 1 or in_channels % groups or out_channels % groups:
+def _channels(name: str, in_channels: int, out_channels: int, groups: int = 1) -> tuple[int, ...]:
+    """Return the three as Python's ints."""
+    in_channels, out_channels, groups = counts(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+    if in_channels % groups or out_channels % groups:
         raise ValueError(
-            f"{name}: in_channels {in_channels} and out_channels {out_channels} must be at least 1 and divisible by groups, {groups}"
+            f"{name}: in_channels {in_channels} and out_channels {out_channels} must be divisible by groups, {groups}"
         )
+    return in_channels, out_channels, groups
 
 
 def _uniform(shape: tuple[int, ...], fan_in: float, rng: Generator, initialize: Initialize | None) -> Parameter:
@@ -83,14 +85,14 @@ class Conv2d(Module):
         bias: bool = True,
         initialize: Initialize | None = None,
     ) -> None:
-        _check_channels("Conv2d", in_channels, out_channels, groups)
-        kernel = _kernel("Conv2d", kernel_size, 2)
+        in_channels, out_channels, groups = _channels("Conv2d", in_channels, out_channels, groups)
+        kernel = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         fan_in = math.prod(kernel) * in_channels // groups
         self.weight = _uniform((*kernel, in_channels // groups, out_channels), fan_in, rng, initialize)
         self.bias = _uniform((out_channels,), fan_in, rng, None) if bias else None
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N H W C_in"]) -> Float[Tensor, "N P Q C_out"]:
         """Convolve, (N, H, W, C_in) -> (N, P, Q, C_out)."""
         return ops.conv2d(
             x, self.weight, self.bias, stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups
@@ -144,16 +146,16 @@ class ConvTranspose2d(Module):
         bias: bool = True,
         initialize: Initialize | None = None,
     ) -> None:
-        _check_channels("ConvTranspose2d", in_channels, out_channels, groups)
-        kernel = _kernel("ConvTranspose2d", kernel_size, 2)
+        in_channels, out_channels, groups = _channels("ConvTranspose2d", in_channels, out_channels, groups)
+        kernel = pair("ConvTranspose2d", "kernel_size", kernel_size, 1)
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
         self.dilation, self.groups = dilation, groups
-        fan_in = math.prod(kernel) * in_channels / groups / math.prod(_kernel("ConvTranspose2d", stride, 2))
+        fan_in = math.prod(kernel) * in_channels / groups / math.prod(pair("ConvTranspose2d", "stride", stride, 1))
         self.weight = _uniform((*kernel, out_channels // groups, in_channels), fan_in, rng, initialize)
         self.bias = _uniform((out_channels,), fan_in, rng, None) if bias else None
 
-    def forward(self, x: TensorLike) -> Tensor:
-        """Convolve, (N, H, W, C_in) -> (N, H', W', C_out)."""
+    def forward(self, x: Float[TensorLike, "N H W C_in"]) -> Float[Tensor, "N P Q C_out"]:
+        """Convolve, (N, H, W, C_in) -> (N, P, Q, C_out)."""
         return ops.conv_transpose2d(
             x, self.weight, self.bias, stride=self.stride, padding=self.padding, output_padding=self.output_padding,
             dilation=self.dilation, groups=self.groups,
@@ -169,7 +171,7 @@ class Conv1d(Module):
         kernel_size: k.
         rng: draws the initial weights, which are put on its device.
         stride: the distance of neighbouring outputs.
-        padding: zeros on both ends, (before, behind), or "same".
+        padding: zeros on both ends, (before, after), or "same".
         dilation: the distance of neighbouring taps.
         groups: G.
         bias: whether there is a b.
@@ -202,14 +204,14 @@ class Conv1d(Module):
         bias: bool = True,
         initialize: Initialize | None = None,
     ) -> None:
-        _check_channels("Conv1d", in_channels, out_channels, groups)
-        kernel = _kernel("Conv1d", kernel_size, 1)
+        in_channels, out_channels, groups = _channels("Conv1d", in_channels, out_channels, groups)
+        kernel = (whole_number("Conv1d", "kernel_size", kernel_size, 1),)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         fan_in = kernel[0] * in_channels // groups
         self.weight = _uniform((*kernel, in_channels // groups, out_channels), fan_in, rng, initialize)
         self.bias = _uniform((out_channels,), fan_in, rng, None) if bias else None
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N W C_in"]) -> Float[Tensor, "N Q C_out"]:
         """Convolve, (N, W, C_in) -> (N, Q, C_out)."""
         return ops.conv1d(
             x, self.weight, self.bias, stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups
@@ -228,7 +230,7 @@ class ConvTranspose1d(Module):
         rng: draws the initial weights, which are put on its device.
         stride: by which the line grows.
         padding: what the convolution that is transposed pads.
-        output_padding: additional outputs behind, less than the stride.
+        output_padding: additional outputs at the end, less than the stride.
         dilation: the distance of neighbouring taps.
         groups: G.
         bias: whether there is a b.
@@ -262,16 +264,16 @@ class ConvTranspose1d(Module):
         bias: bool = True,
         initialize: Initialize | None = None,
     ) -> None:
-        _check_channels("ConvTranspose1d", in_channels, out_channels, groups)
-        kernel = _kernel("ConvTranspose1d", kernel_size, 1)
+        in_channels, out_channels, groups = _channels("ConvTranspose1d", in_channels, out_channels, groups)
+        kernel = (whole_number("ConvTranspose1d", "kernel_size", kernel_size, 1),)
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
         self.dilation, self.groups = dilation, groups
         fan_in = kernel[0] * in_channels / groups / stride
         self.weight = _uniform((*kernel, out_channels // groups, in_channels), fan_in, rng, initialize)
         self.bias = _uniform((out_channels,), fan_in, rng, None) if bias else None
 
-    def forward(self, x: TensorLike) -> Tensor:
-        """Convolve, (N, W, C_in) -> (N, W', C_out)."""
+    def forward(self, x: Float[TensorLike, "N W C_in"]) -> Float[Tensor, "N Q C_out"]:
+        """Convolve, (N, W, C_in) -> (N, Q, C_out)."""
         return ops.conv_transpose1d(
             x, self.weight, self.bias, stride=self.stride, padding=self.padding, output_padding=self.output_padding,
             dilation=self.dilation, groups=self.groups,
@@ -283,7 +285,7 @@ class ConvTranspose1d(Module):
 STACKS = ("raster", "vertical", "horizontal")
 
 
-def tap_mask(kernel: Pair, *, kind: str, stack: str = "raster") -> Array:
+def tap_mask(kernel: Pair, *, kind: str, stack: str = "raster") -> Bool[Array, "kh kw"]:
     """Return which taps of a kernel centred on a pixel look back from it: (kh, kw), bool.
 
     Pixels are ordered row by row, each from left to right (van den Oord et al. 2016a, "Pixel Recurrent Neural Networks", section 3.4):
@@ -322,7 +324,7 @@ def tap_mask(kernel: Pair, *, kind: str, stack: str = "raster") -> Array:
     return left if stack == "horizontal" else (rows < 0) | left
 
 
-def channel_mask(in_channels: int, out_channels: int, *, kind: str, colours: int) -> Array:
+def channel_mask(in_channels: int, out_channels: int, *, kind: str, colours: int) -> Bool[Array, "C_in C_out"]:
     """Return which input channels an output channel sees of its own pixel: (C_in, C_out), bool.
 
     The channels are `colours` blocks of equal size, red before green before blue. A block sees the blocks before it, and with kind "B"
@@ -405,9 +407,9 @@ class MaskedConv2d(Module):
         bias: bool = True,
         initialize: Initialize | None = None,
     ) -> None:
-        _check_channels("MaskedConv2d", in_channels, out_channels)
-        kernel = _kernel("MaskedConv2d", kernel_size, 2)
-        self.taps = tap_mask((kernel[0], kernel[1]), kind=kind, stack=stack)
+        in_channels, out_channels, _ = _channels("MaskedConv2d", in_channels, out_channels)
+        kernel = pair("MaskedConv2d", "kernel_size", kernel_size, 1)
+        self.taps = tap_mask(kernel, kind=kind, stack=stack)
         if kind == "A" and in_channels > max(colours, 4):
             warnings.warn(
                 f'MaskedConv2d: kind "A" on {in_channels} channels, which look like features of an earlier layer. Those have not seen '
@@ -429,7 +431,7 @@ class MaskedConv2d(Module):
         self.weight = Parameter(initialize(shape, rng) if initialize else bound * rng.uniform(shape, low=-1, high=1))
         self.bias = Parameter(bound * rng.uniform(out_channels, low=-1, high=1)) if bias else None
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N H W C_in"]) -> Float[Tensor, "N H W C_out"]:
         """Convolve, (N, H, W, C_in) -> (N, H, W, C_out)."""
         weight = self.weight if self.mask is None else self.weight * self.mask
         return ops.conv2d(x, weight, self.bias, padding="same", mask=self.taps)

@@ -1,14 +1,22 @@
 """Vectors for what has none: for symbols, for places in a sequence, for times and coordinates."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: F401 - for the examples
 
 import minigen.ops as ops
-from minigen.backend import Array, array_module, device_of, to_device
-from minigen.engine import Tensor, TensorLike, is_debugging
+from minigen.backend import Array, array_module, to_device
+from minigen.engine import Tensor, TensorLike
 from minigen.nn.module import Buffer, Module, Parameter
+from minigen.ops.index import check_indices
 from minigen.random import Generator
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer, Num
 
 
 class Embedding(Module):
@@ -35,24 +43,25 @@ class Embedding(Module):
     """
 
     def __init__(self, count: int, features: int, *, rng: Generator) -> None:
-        if count < 1 or features < 1:
-            raise ValueError(f"Embedding: count {count} and features {features} must be at least 1")
+        count, features = counts("Embedding", count=count, features=features)
         self.weight = Parameter(rng.normal((count, features)))
 
-    def forward(self, indices: TensorLike) -> Tensor:
+    def forward(self, indices: Integer[TensorLike, "*shape"]) -> Float[Tensor, "*shape C"]:
         """Look up symbols, integers of any shape -> (..., C).
 
         Indices from the CPU are checked, and then moved to the weight's device. Those that are on the GPU already are looked at inside
         `mg.debug()` only, since the CPU has to wait for them: else, as in `ops.index`, what is out of range wraps around there.
 
         Raises:
-            TypeError: the indices are no integers.
+            TypeError: the indices are not integers.
             IndexError: an index that is checked is outside [0, K).
         """
         return ops.index(self.weight, checked_indices("Embedding", indices, self.weight))
 
 
-def checked_indices(name: str, indices: TensorLike, weight: Tensor) -> Array:
+def checked_indices(
+    name: str, indices: Integer[TensorLike, "*shape"], weight: Float[Tensor, "K ..."]
+) -> Integer[Array, "*shape"]:
     """Return indices of a table's rows on the device of the table, as an array.
 
     Args:
@@ -61,24 +70,16 @@ def checked_indices(name: str, indices: TensorLike, weight: Tensor) -> Array:
         weight: the table, (K, ...).
 
     Raises:
-        TypeError: the indices are no array of integers.
+        TypeError: the indices are not an array of integers.
         IndexError: an index is outside [0, K).
 
     Example:
         >>> checked_indices("Embedding", np.array([0, 3]), Tensor(np.zeros((3, 2))))
         Traceback (most recent call last):
-        IndexError: Embedding: indices lie in [0, 3], but the table has the rows 0 to 2
+        IndexError: Embedding: indices in [0, 3]; expected integers in [0, 3)
     """
-    array = indices.data if isinstance(indices, Tensor) else indices
-    if device_of(array) is None or array.dtype.kind not in "iu":
-        found = getattr(array, "dtype", type(array).__name__)
-        raise TypeError(f"{name}: indices are of {found}; expected an array or a Tensor of integers")
-    looked_at = array.size and (device_of(array) == "cpu" or is_debugging())
-    if looked_at and not 0 <= array.min() <= array.max() < len(weight):
-        raise IndexError(
-            f"{name}: indices lie in [{array.min()}, {array.max()}], but the table has the rows 0 to {len(weight) - 1}"
-        )
-    return to_device(array, weight.device)
+    check_indices(name, indices, len(weight))
+    return to_device(indices.data if isinstance(indices, Tensor) else indices, weight.device)
 
 
 class LearnedPositions(Module):
@@ -104,11 +105,10 @@ class LearnedPositions(Module):
     """
 
     def __init__(self, length: int, features: int, *, rng: Generator) -> None:
-        if length < 1 or features < 1:
-            raise ValueError(f"LearnedPositions: length {length} and features {features} must be at least 1")
+        length, features = counts("LearnedPositions", length=length, features=features)
         self.weight = Parameter(rng.normal((length, features), scale=0.02))
 
-    def forward(self, x: TensorLike, first: int = 0) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N T C"], first: int = 0) -> Float[Tensor, "N T C"]:
         """Add positions, (N, T, C) -> (N, T, C).
 
         Args:
@@ -154,12 +154,12 @@ class SinusoidalEmbedding(Module):
     """
 
     def __init__(self, features: int, *, longest_period: float = 10_000.0) -> None:
-        _check_even("SinusoidalEmbedding", features)
+        features = _even("SinusoidalEmbedding", features)
         if not longest_period > 1:
             raise ValueError(f"SinusoidalEmbedding: longest_period is {longest_period}, expected more than 1 step")
         self.features, self.longest_period = features, longest_period
 
-    def forward(self, times: TensorLike) -> Tensor:
+    def forward(self, times: Num[TensorLike, "*shape"]) -> Float[Tensor, "*shape C"]:
         """Embed positions or times, integers or not, any shape -> (..., C); of integers in float32."""
         if times.dtype.kind != "f":
             times = ops.astype(times, dtype="float32")
@@ -196,14 +196,13 @@ class FourierFeatures(Module):
     """
 
     def __init__(self, in_features: int, features: int, *, scale: float, rng: Generator) -> None:
-        _check_even("FourierFeatures", features)
-        if in_features < 1 or not scale > 0:
-            raise ValueError(
-                f"FourierFeatures: in_features {in_features} must be at least 1 and scale {scale} be positive"
-            )
+        features = _even("FourierFeatures", features)
+        (in_features,) = counts("FourierFeatures", in_features=in_features)
+        if not scale > 0:
+            raise ValueError(f"FourierFeatures: scale {scale} must be positive")
         self.frequencies = Buffer(rng.normal((in_features, features // 2), scale=scale))
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*batch D"]) -> Float[Tensor, "*batch C"]:
         """Embed points, (..., D) -> (..., C)."""
         if x.shape[-1:] != self.frequencies.shape[:1]:
             raise ValueError(
@@ -212,9 +211,11 @@ class FourierFeatures(Module):
         return _waves(2 * math.pi * ops.matmul(x, self.frequencies))
 
 
-def _check_even(name: str, features: int) -> None:
-    if features < 2 or features % 2:
+def _even(name: str, features: int) -> int:
+    (features,) = counts(name, features=features)
+    if features % 2:
         raise ValueError(f"{name}: features is {features}, expected an even number, half of them sines, half cosines")
+    return features
 
 
 def _waves(angles: TensorLike) -> Tensor:

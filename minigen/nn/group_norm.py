@@ -8,7 +8,10 @@ and the layers differ in what a group is: all channels of a pixel or of an examp
 channel over all pixels (instance).
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +20,10 @@ from minigen.engine import Tensor, TensorLike
 from minigen.nn.layers import Linear
 from minigen.nn.module import Module, Parameter
 from minigen.random import Generator
+from minigen.sizes import as_shape, counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class LayerNorm(Module):
@@ -41,14 +48,14 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int | tuple[int, ...], *, epsilon: float = 1e-5, affine: bool = True) -> None:
-        self.shape = (features,) if isinstance(features, int) else tuple(features)
+        self.shape = as_shape("LayerNorm", features, "features")
         if not self.shape or min(self.shape) < 1:
             raise ValueError(f"LayerNorm: features {features} must be one or more lengths of at least 1")
         _check_epsilon("LayerNorm", epsilon)
         self.epsilon = epsilon
         self.weight, self.bias = _factors(self.shape, affine)
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Normalize, (..., *features) -> (..., *features)."""
         if x.shape[-len(self.shape) :] != self.shape:
             raise ValueError(f"LayerNorm: x has shape {x.shape}, but the layer's last axes are {self.shape}")
@@ -78,21 +85,25 @@ class GroupNorm(Module):
     """
 
     def __init__(self, groups: int, features: int, *, epsilon: float = 1e-5, affine: bool = True) -> None:
-        if groups < 1 or features < 1 or features % groups:
-            raise ValueError(
-                f"GroupNorm: {groups} groups do not divide {features} features into parts of one size, at least 1"
-            )
+        groups, features = counts("GroupNorm", groups=groups, features=features)
+        if features % groups:
+            raise ValueError(f"GroupNorm: {groups} groups do not divide {features} features into parts of one size")
         _check_epsilon("GroupNorm", epsilon)
         self.groups = groups
         self.features = features
         self.epsilon = epsilon
         self.weight, self.bias = _factors((features,), affine)
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N *places C"]) -> Float[Tensor, "N *places C"]:
         """Normalize, (N, ..., C) -> (N, ..., C)."""
         return self.normalize(x, self.weight, self.bias)
 
-    def normalize(self, x: TensorLike, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    def normalize(
+        self,
+        x: Float[TensorLike, "N *places C"],
+        weight: Float[Tensor, "N C"] | Float[Tensor, "C"] | None,
+        bias: Float[Tensor, "N C"] | Float[Tensor, "C"] | None,
+    ) -> Float[Tensor, "N *places C"]:
         """Normalize, (N, ..., C) -> (N, ..., C), with a w and a b of one row for each example, (N, C), or of one for all, (C,)."""
         if len(x.shape) < 2 or x.shape[-1] != self.features:
             raise ValueError(
@@ -144,9 +155,11 @@ class AdaptiveGroupNorm(Module):
         self, groups: int, features: int, embedding_features: int, *, rng: Generator, epsilon: float = 1e-5
     ) -> None:
         self.norm = GroupNorm(groups, features, epsilon=epsilon, affine=False)
-        self.linear = Linear(embedding_features, 2 * features, rng=rng)
+        self.linear = Linear(embedding_features, 2 * self.norm.features, rng=rng)
 
-    def forward(self, x: TensorLike, embedding: TensorLike) -> Tensor:
+    def forward(
+        self, x: Float[TensorLike, "N *places C"], embedding: Float[TensorLike, "N E"]
+    ) -> Float[Tensor, "N *places C"]:
         """Normalize, (N, ..., C) and (N, E) -> (N, ..., C)."""
         expected = (x.shape[0], self.linear.weight.shape[0])
         if embedding.shape != expected:
@@ -180,14 +193,13 @@ class InstanceNorm(Module):
     """
 
     def __init__(self, features: int, *, epsilon: float = 1e-5, affine: bool = False) -> None:
-        if features < 1:
-            raise ValueError(f"InstanceNorm: features is {features}, expected at least 1")
+        (features,) = counts("InstanceNorm", features=features)
         _check_epsilon("InstanceNorm", epsilon)
         self.features = features
         self.epsilon = epsilon
         self.weight, self.bias = _factors((features,), affine)
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N *places C"]) -> Float[Tensor, "N *places C"]:
         """Normalize, (N, ..., C) -> (N, ..., C)."""
         if len(x.shape) < 3 or x.shape[-1] != self.features:
             raise ValueError(
@@ -207,6 +219,8 @@ class PixelNorm(Module):
 
         y = x / sqrt(mean over channels of x^2 + epsilon).         Karras et al. 2018, "Progressive Growing of GANs", section 4.2
 
+    No square overflows or vanishes on the way.
+
     Args:
         epsilon: keeps the division finite where all channels are 0.
 
@@ -222,9 +236,9 @@ class PixelNorm(Module):
         _check_epsilon("PixelNorm", epsilon)
         self.epsilon = epsilon
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*batch C"]) -> Float[Tensor, "*batch C"]:
         """Normalize, (..., C) -> (..., C)."""
-        return x / ops.sqrt(ops.mean(x * x, axis=-1, keepdims=True) + self.epsilon)
+        return x / ops.root_mean_square(x, axis=-1, keepdims=True, epsilon=self.epsilon)
 
 
 def _check_epsilon(layer: str, epsilon: float) -> None:

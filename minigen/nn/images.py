@@ -1,11 +1,17 @@
 """Layers that shrink, enlarge and rearrange images (N, H, W, C), and have no weights."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import minigen.ops as ops
 from minigen.engine import Tensor, TensorLike
 from minigen.nn.module import Module
-from minigen.ops.pool import Pair
+from minigen.ops.pool import Size
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Shaped
 
 
 class MaxPool2d(Module):
@@ -17,11 +23,11 @@ class MaxPool2d(Module):
         (1, 14, 14, 3)
     """
 
-    def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0) -> None:
+    def __init__(self, kernel_size: Size, *, stride: Size | None = None, padding: Size = 0) -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(self, x: TensorLike) -> Tensor:
-        """Pool, (N, H, W, C) -> (N, H', W', C)."""
+    def forward(self, x: Num[TensorLike, "N H W C"]) -> Num[Tensor, "N P Q C"]:
+        """Pool, (N, H, W, C) -> (N, P, Q, C)."""
         return ops.max_pool2d(x, kernel_size=self.kernel_size, stride=self.stride, padding=self.padding)
 
 
@@ -35,13 +41,13 @@ class AvgPool2d(Module):
     """
 
     def __init__(
-        self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0, count_include_pad: bool = True
+        self, kernel_size: Size, *, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
     ) -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.count_include_pad = count_include_pad
 
-    def forward(self, x: TensorLike) -> Tensor:
-        """Pool, (N, H, W, C) -> (N, H', W', C)."""
+    def forward(self, x: Float[TensorLike, "N H W C"]) -> Float[Tensor, "N P Q C"]:
+        """Pool, (N, H, W, C) -> (N, P, Q, C)."""
         return ops.avg_pool2d(
             x,
             kernel_size=self.kernel_size,
@@ -63,7 +69,7 @@ class Upsample2d(Module):
     def __init__(self, factor: int, *, mode: str = "nearest") -> None:
         self.factor, self.mode = factor, mode
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "N H W C"]) -> Float[Tensor, "N {self.factor}*H {self.factor}*W C"]:
         """Enlarge, (N, H, W, C) -> (N, f H, f W, C)."""
         return ops.upsample2d(x, factor=self.factor, mode=self.mode)
 
@@ -80,8 +86,10 @@ class PixelShuffle(Module):
     def __init__(self, factor: int) -> None:
         self.factor = factor
 
-    def forward(self, x: TensorLike) -> Tensor:
-        """Rearrange, (N, H, W, r^2 C) -> (N, r H, r W, C)."""
+    def forward(
+        self, x: Shaped[TensorLike, "N H W C"]
+    ) -> Shaped[Tensor, "N {self.factor}*H {self.factor}*W C//{self.factor}**2"]:
+        """Rearrange, (N, H, W, C) -> (N, r H, r W, C / r^2)."""
         return ops.pixel_shuffle(x, factor=self.factor)
 
 
@@ -94,7 +102,7 @@ class Flatten(Module):
         (5, 147)
     """
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Shaped[TensorLike, "N ..."]) -> Shaped[Tensor, "N features"]:
         """Reshape, (N, ...) -> (N, features)."""
         return ops.reshape(x, shape=(x.shape[0], math.prod(x.shape[1:])))
 
@@ -117,6 +125,6 @@ class Reshape(Module):
     def __init__(self, *shape: int) -> None:
         self.shape = shape
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Shaped[TensorLike, "N ..."]) -> Shaped[Tensor, "N *shape"]:
         """Reshape, (N, ...) -> (N, *shape)."""
         return ops.reshape(x, shape=(x.shape[0], *self.shape))

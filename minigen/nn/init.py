@@ -9,12 +9,19 @@ For a weight of shape (*taps, in, out), fan_in = taps * in and fan_out = taps * 
 A uniform distribution of that standard deviation is U(-sqrt(3) std, sqrt(3) std).
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigen.backend import Array, array_module
 from minigen.random import Generator
+from minigen.sizes import as_shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 
@@ -46,13 +53,14 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
         >>> fans((3, 3, 16, 32))
         (144, 288)
     """
+    shape = as_shape("fans", shape)
     if len(shape) < 2:
         raise ValueError(f"fans: a weight has at least the axes (in, out); shape {shape} has not")
     taps = math.prod(shape[:-2])
     return taps * shape[-2], taps * shape[-1]
 
 
-def xavier_uniform(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) -> Array:
+def xavier_uniform(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) -> Float[Array, "*shape"]:
     """Return float32 weights, uniform, with Xavier's standard deviation.
 
     Example:
@@ -63,7 +71,7 @@ def xavier_uniform(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0)
     return rng.uniform(shape, low=-bound, high=bound)
 
 
-def xavier_normal(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) -> Array:
+def xavier_normal(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) -> Float[Array, "*shape"]:
     """Return float32 weights, normal, with Xavier's standard deviation.
 
     Example:
@@ -73,7 +81,7 @@ def xavier_normal(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) 
     return rng.normal(shape, scale=gain * math.sqrt(2 / sum(fans(shape))))
 
 
-def kaiming_uniform(shape: tuple[int, ...], rng: Generator, *, gain: float = math.sqrt(2)) -> Array:
+def kaiming_uniform(shape: tuple[int, ...], rng: Generator, *, gain: float = math.sqrt(2)) -> Float[Array, "*shape"]:
     """Return float32 weights, uniform, with Kaiming's standard deviation.
 
     Example:
@@ -84,7 +92,7 @@ def kaiming_uniform(shape: tuple[int, ...], rng: Generator, *, gain: float = mat
     return rng.uniform(shape, low=-bound, high=bound)
 
 
-def kaiming_normal(shape: tuple[int, ...], rng: Generator, *, gain: float = math.sqrt(2)) -> Array:
+def kaiming_normal(shape: tuple[int, ...], rng: Generator, *, gain: float = math.sqrt(2)) -> Float[Array, "*shape"]:
     """Return float32 weights, normal, with Kaiming's standard deviation.
 
     Example:
@@ -94,7 +102,7 @@ def kaiming_normal(shape: tuple[int, ...], rng: Generator, *, gain: float = math
     return rng.normal(shape, scale=gain / math.sqrt(fans(shape)[0]))
 
 
-def orthogonal(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) -> Array:
+def orthogonal(shape: tuple[int, ...], rng: Generator, *, gain: float = 1.0) -> Float[Array, "*shape"]:
     """Return float32 weights whose (taps * in, out) matrix has orthonormal columns, or rows if it is wider than high, times gain.
 
     The Q of a normal matrix's QR decomposition, its columns signed so that it is uniform over the orthogonal group (Mezzadri 2007).

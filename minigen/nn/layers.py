@@ -1,15 +1,21 @@
 """Layers: the affine map, whole and masked, the activations as modules, and the composition of modules."""
 
+from __future__ import annotations
+
 import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import minigen.ops as ops
 from minigen.backend import Array, to_device
 from minigen.engine import Tensor, TensorLike
 from minigen.nn.module import Buffer, Module, Parameter
 from minigen.random import Generator
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Shaped
 
 
 class Linear(Module):
@@ -44,14 +50,13 @@ class Linear(Module):
         bias: bool = True,
         initialize: Callable[[tuple[int, ...], Generator], Any] | None = None,
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"Linear: in_features {in_features} and out_features {out_features} must be at least 1")
+        in_features, out_features = counts("Linear", in_features=in_features, out_features=out_features)
         bound = 1 / math.sqrt(in_features)
         shape = (in_features, out_features)
         self.weight = Parameter(initialize(shape, rng) if initialize else rng.uniform(shape, low=-bound, high=bound))
         self.bias = Parameter(rng.uniform(out_features, low=-bound, high=bound)) if bias else None
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """Return x W + b, (..., in) -> (..., out)."""
         return ops.linear(x, self.weight, self.bias)
 
@@ -74,7 +79,7 @@ class MaskedLinear(Module):
         mask: a buffer of the weight's shape, 0 where the weight is hidden.
 
     Raises:
-        ValueError: the mask is no matrix of bool.
+        ValueError: the mask is not a matrix of bool.
 
     Example:
         >>> import numpy as np
@@ -88,7 +93,7 @@ class MaskedLinear(Module):
 
     def __init__(
         self,
-        mask: Array,
+        mask: Bool[Array, "in out"],
         *,
         rng: Generator,
         bias: bool = True,
@@ -101,14 +106,14 @@ class MaskedLinear(Module):
         self.weight = Parameter(initialize(shape, rng) if initialize else bound * rng.uniform(shape, low=-1, high=1))
         self.bias = Parameter(bound * rng.uniform(shape[1], low=-1, high=1)) if bias else None
 
-    def with_mask(self, mask: Array) -> "MaskedLinear":
+    def with_mask(self, mask: Bool[Array, "in out"]) -> MaskedLinear:
         """Return a layer that shares this one's parameters and has another mask."""
         _check_mask(mask, self.mask.shape)
         other = copy.copy(self)
         other.mask = Buffer(to_device(mask.astype("float32"), self.mask.device))
         return other
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*batch in"]) -> Float[Tensor, "*batch out"]:
         """Return x (W * M) + b, (..., in) -> (..., out)."""
         return ops.linear(x, self.weight * self.mask, self.bias)
 
@@ -134,7 +139,7 @@ class Sequential(Module):
     def __init__(self, *layers: Callable[..., Any]) -> None:
         self.layers = list(layers)
 
-    def forward(self, x: TensorLike) -> Any:
+    def forward(self, x: Shaped[TensorLike, "..."]) -> Any:
         """Return the output of the last layer."""
         for layer in self.layers:
             x = layer(x)
@@ -153,7 +158,7 @@ class Sequential(Module):
 class ReLU(Module):
     """max(x, 0); see `ops.relu`."""
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.relu(x)
 
@@ -164,7 +169,7 @@ class LeakyReLU(Module):
     def __init__(self, *, slope: float = 0.01) -> None:
         self.slope = slope
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.leaky_relu(x, slope=self.slope)
 
@@ -175,7 +180,7 @@ class ELU(Module):
     def __init__(self, *, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.elu(x, alpha=self.alpha)
 
@@ -183,7 +188,7 @@ class ELU(Module):
 class Tanh(Module):
     """The hyperbolic tangent; see `ops.tanh`."""
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.tanh(x)
 
@@ -191,7 +196,7 @@ class Tanh(Module):
 class Sigmoid(Module):
     """1 / (1 + e^-x); see `ops.sigmoid`."""
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.sigmoid(x)
 
@@ -199,7 +204,7 @@ class Sigmoid(Module):
 class Softplus(Module):
     """log(1 + e^x); see `ops.softplus`."""
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.softplus(x)
 
@@ -207,7 +212,7 @@ class Softplus(Module):
 class SiLU(Module):
     """x sigmoid(x); see `ops.silu`."""
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.silu(x)
 
@@ -218,7 +223,7 @@ class GELU(Module):
     def __init__(self, *, form: str = "exact") -> None:
         self.form = form
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it elementwise."""
         return ops.gelu(x, form=self.form)
 
@@ -229,6 +234,6 @@ class Softmax(Module):
     def __init__(self, *, axis: int = -1) -> None:
         self.axis = axis
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*shape"]) -> Float[Tensor, "*shape"]:
         """Apply it along the axis."""
         return ops.softmax(x, axis=self.axis)

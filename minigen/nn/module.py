@@ -2,19 +2,35 @@
 
 Nothing is registered. A module's parameters are the `Parameter`s found by walking its attributes, and the lists, tuples and
 dicts among them, in the order in which they were set; a parameter that two modules share is found once, under its first name.
+Parts in other containers, such as sets and arrays of objects, are refused; so are two parts whose dotted names are equal.
 """
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Self
+from __future__ import annotations
 
-from minigen.backend import Array, to_device
+import difflib
+import threading
+import weakref
+from collections import UserDict, UserList, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from minigen.backend import Array, device_of, to_device
 from minigen.engine import Tensor
+from minigen.guards import attribute_set, guard
+from minigen.sizes import is_whole
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Shaped
 
 
 class Parameter(Tensor):
     """A leaf that a model learns.
+
+    Values and gradient may be assigned, `w.data = array` and `w.grad = tensor`: an optimizer that holds the parameter moves them into its
+    own memory before it uses them. A copied or unpickled parameter has no gradient and belongs to no optimizer.
 
     Attributes:
         owner: the optimizer's arena that holds the values, as a weak reference, or None.
@@ -25,21 +41,105 @@ class Parameter(Tensor):
         True
     """
 
-    __slots__ = ("owner",)
+    __slots__ = ("_gradient", "owner")
 
-    def __init__(self, data: Array, *, name: str = "") -> None:
+    def __init__(self, data: Float[Array, "..."], *, name: str = "") -> None:
+        self._gradient: Tensor | None = None
         super().__init__(data, requires_grad=True, name=name)
         self.owner: Callable[[], Any] | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
-        copied = Parameter(self.data.copy(), name=self.name)  # without a gradient, and free of the optimizer
-        memo[id(self)] = copied
-        return copied
+    def __getstate__(self) -> Any:
+        attributes, slots = super().__getstate__()
+        del slots["grad"]
+        return attributes, {**slots, "_gradient": None, "_grad_memory": None, "owner": None}
+
+    @property
+    def grad(self) -> Float[Tensor, "..."] | None:
+        """The gradient that `backward` summed into this parameter, or the Tensor that was assigned; None where there is none.
+
+        A Tensor that you hold keeps its values when another, or None, takes its place. Its array does not: the next gradient of a parameter
+        that an optimizer holds is written into the same memory.
+
+        Raises:
+            TypeError: what is assigned is neither a Tensor nor None.
+            ValueError: its shape, dtype or device are not those of the parameter.
+        """
+        return self._gradient
+
+    @grad.setter
+    def grad(self, gradient: Float[Tensor, "..."] | None) -> None:
+        if gradient is not None and (type(gradient) is not Tensor or gradient.data is not self._grad_memory):
+            gradient = self._checked_gradient(gradient)
+        former, self._gradient = self._gradient, gradient
+        if former is not None and former is not gradient and former.data is self._grad_memory:
+            still_held = weakref.ref(former)
+            del former
+            kept = still_held()
+            if kept is not None:
+                kept.data = kept.data.copy()
+
+    def _checked_gradient(self, gradient: Any) -> Tensor:
+        """Return a gradient that the user assigned, or a copy if others may compute with its memory; raise if it does not fit."""
+        called = f"{self.name or 'parameter'}.grad"
+        if not isinstance(gradient, Tensor):
+            raise TypeError(
+                f"{called}: cannot be a value of type {type(gradient).__name__}; a gradient is a Tensor of the parameter's shape "
+                f"{self.shape}, such as mg.tensor(values), or None"
+            )
+        if problem := misfit(gradient.data, self.data):
+            raise ValueError(f"{called}: the gradient assigned {problem}")
+        is_private = type(gradient) is Tensor and not gradient.requires_grad
+        is_computed = gradient.storage is None or gradient.storage.is_computed
+        return gradient if is_private and not is_computed else Tensor(gradient.data.copy())
 
     @property
     def is_owned(self) -> bool:
         """Whether a living optimizer holds the values."""
         return self.owner is not None and self.owner() is not None
+
+    def assign(self, values: Num[Array, "..."]) -> None:
+        """Overwrite the values in place and raise the version.
+
+        Args:
+            values: an array of the same shape, on the same device.
+
+        Raises:
+            RuntimeError: the model has the weights of an average, inside `with average.applied():`.
+            ValueError: the shapes differ.
+        """
+        self.check_own("assign()")
+        if isinstance(self.data, np.generic):  # w.data = 2 * w.data assigns one where w is 0-d
+            self.data = np.asarray(self.data)
+        super().assign(values)
+
+    def check_own(self, caller: str) -> None:
+        """Refuse to go on inside `with average.applied():`, where what is written to the parameters would be lost."""
+        arena = None if self.owner is None else self.owner()
+        if arena is not None:
+            arena.check_own(caller)
+
+
+def misfit(values: Any, like: Array) -> str:
+    """Return why something cannot take the place of a parameter's array, or an empty string if it can.
+
+    Example:
+        >>> import numpy as np
+        >>> misfit(np.zeros(3, "float32"), like=np.zeros(2, "float32"))
+        'has shape (3,), but the parameter has (2,)'
+    """
+    if isinstance(values, np.generic):  # NumPy returns one in place of a 0-d array
+        values = np.asarray(values)
+    if isinstance(values, Tensor):
+        return "is a Tensor, not an array; write tensor.data"
+    if device_of(values) is None:
+        return f"is of type {type(values).__name__}, not an array"
+    if values.shape != like.shape:
+        return f"has shape {values.shape}, but the parameter has {like.shape}"
+    if values.dtype != like.dtype:
+        return f"is {values.dtype}, but the parameter is {like.dtype}; convert it by .astype({str(like.dtype)!r})"
+    if device_of(values) != device_of(like):
+        return f"is on {device_of(values)}, but the parameter is on {device_of(like)}"
+    return ""
 
 
 class Buffer(Tensor):
@@ -84,28 +184,33 @@ class Module:
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Return what `forward` returns."""
         output = self.forward(*inputs, **keywords)
-        for observe in _observers:
+        for observe in in_this_thread.observers:
             observe(self, output)
         return output
 
     def __getattr__(self, name: str) -> Any:
+        lent = in_this_thread.lent.get((id(self), name))
+        if lent is not None:
+            return lent
+        if name.startswith("__"):  # what Python itself looks for, such as __deepcopy__
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         near = difflib.get_close_matches(name, [n for n in dir(self) if not n.startswith("_")])
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     # -- what the module is made of
 
-    def named_modules(self) -> dict[str, "Module"]:
+    def named_modules(self) -> dict[str, Module]:
         """Return this module (under "") and all modules inside it by their dotted names."""
-        return {name: part for name, part in _walk(self, "", set()) if isinstance(part, Module)}
+        return {name: part for name, part in _parts(self).items() if isinstance(part, Module)}
 
     def named_parameters(self) -> dict[str, Parameter]:
         """Return the parameters by their dotted names, each parameter once."""
-        return {name: part for name, part in _walk(self, "", set()) if isinstance(part, Parameter)}
+        return {name: part for name, part in _parts(self).items() if isinstance(part, Parameter)}
 
     def named_buffers(self) -> dict[str, Buffer]:
         """Return the buffers by their dotted names."""
-        return {name: part for name, part in _walk(self, "", set()) if isinstance(part, Buffer)}
+        return {name: part for name, part in _parts(self).items() if isinstance(part, Buffer)}
 
     def parameters(self) -> list[Parameter]:
         """Return the parameters, each once."""
@@ -146,18 +251,21 @@ class Module:
 
     # -- state
 
-    def state(self) -> dict[str, Array]:
+    def state(self) -> dict[str, Shaped[Array, "..."]]:
         """Return the arrays of all parameters and buffers by name (the arrays themselves, not copies)."""
         return {name: tensor.data for name, tensor in {**self.named_parameters(), **self.named_buffers()}.items()}
 
-    def load_state(self, state: Mapping[str, Array]) -> None:
+    def load_state(self, state: Mapping[str, Shaped[Array, "..."]]) -> None:
         """Copy arrays into all parameters and buffers.
 
         Raises:
             ValueError: names or shapes differ; the message lists every difference, and nothing has been changed.
+            RuntimeError: the module has the weights of an average, inside `with average.applied():`.
         """
         tensors: dict[str, Tensor] = {**self.named_parameters(), **self.named_buffers()}
         check_state(self.state(), state, what=type(self).__name__)
+        for parameter in self.parameters():
+            parameter.check_own(f"{type(self).__name__}.load_state()")
         for name, tensor in tensors.items():
             tensor.assign(to_device(state[name], tensor.device))
 
@@ -166,32 +274,86 @@ class Module:
         return f"{type(self).__name__}({count:,} parameters)"
 
 
-_observers: list[Callable[[Module, Any], None]] = []
-"""Called with every module and its output; `nn.summary` listens here."""
+class _InThisThread(threading.local):
+    """What holds for the calls of one thread while other threads call the same modules.
+
+    Attributes:
+        observers: called with every module and its output; `nn.summary` listens here.
+        lent: attributes that a module has during a call, by the module's id and the attribute's name.
+    """
+
+    def __init__(self) -> None:
+        self.observers: list[Callable[[Module, Any], None]] = []
+        self.lent: dict[tuple[int, str], Any] = {}
 
 
-def _walk(part: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Module | Tensor]]:
-    """Yield every Module, Parameter and Buffer below `part` with its dotted name, depth first, each object once."""
+in_this_thread = _InThisThread()
+
+
+_VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
+_OTHER_CONTAINERS = frozenset({set, frozenset, deque, UserList, UserDict, MappingProxyType, *_VIEWS})
+
+
+def _parts(module: Module) -> dict[str, Module | Tensor]:
+    """Return every Module, Parameter and Buffer of a module by its dotted name, depth first, each object once.
+
+    Raises:
+        ValueError: two parts have the same name.
+        TypeError: a part is found only in a container that is not walked, such as a set.
+    """
+    found: dict[str, Module | Tensor] = {}
+    seen: set[int] = set()
+    hidden: list[tuple[str, object, Any]] = []
+    _walk(module, "", found, seen, hidden)
+    for name, container, part in hidden:
+        if id(part) not in seen:
+            what = "an array of objects" if isinstance(container, np.ndarray) else f"a {type(container).__name__}"
+            raise TypeError(
+                f"{type(module).__name__}.{name} is {what} with a {type(part).__name__} in it, which parameters() would not find; "
+                "keep modules and parameters in a list, a tuple, or the values of a dict"
+            )
+    return found
+
+
+def _walk(
+    part: Any, name: str, found: dict[str, Module | Tensor], seen: set[int], hidden: list[tuple[str, object, Any]]
+) -> None:
+    """Add a part and those below it to `found`; add what stands in other containers to `hidden`, as name, container and part."""
     if isinstance(part, Module | Parameter | Buffer):
         if id(part) in seen:
             return
         seen.add(id(part))
-        yield name, part
+        if name in found:
+            raise ValueError(
+                f"two parts of the module have the same name, {name!r}, as those under the keys 0 and '0' of a dict do, or under 'a.b' and "
+                "in 'a' under 'b'; rename one"
+            )
+        found[name] = part
     if isinstance(part, Module):
         children: Iterable[tuple[Any, Any]] = vars(part).items()
     elif isinstance(part, dict):
         children = part.items()
+        hidden += [(name, part.keys(), key) for key in part if isinstance(key, Module | Parameter | Buffer)]
     elif isinstance(part, list | tuple):
         children = ((str(i), child) for i, child in enumerate(part))
     else:
+        if type(part) in _OTHER_CONTAINERS or (type(part) is np.ndarray and part.dtype == object):
+            inside: dict[str, Module | Tensor] = {}
+            contents: Any = (
+                part.flat if isinstance(part, np.ndarray) else part.values() if isinstance(part, Mapping) else part
+            )
+            _walk(list(contents), "", inside, set(), hidden)
+            hidden += [(name, part, child) for child in inside.values()]
         return
     for key, child in children:
-        yield from _walk(child, f"{name}.{key}" if name else str(key), seen)
+        _walk(child, f"{name}.{key}" if name else str(key), found, seen, hidden)
 
 
-@contextmanager
+@guard
 def evaluating(module: Module) -> Iterator[None]:
-    """Inside the block the module and all its parts are in evaluation mode; afterwards each is in its own again.
+    """Put a module and all its parts into evaluation mode inside the block; afterwards each is in its own mode again.
+
+    All threads share the mode, and their blocks may overlap.
 
     Args:
         module: any.
@@ -206,18 +368,12 @@ def evaluating(module: Module) -> Iterator[None]:
         >>> dropout.training
         True
     """
-    modes = [(part, part.training) for part in module.named_modules().values()]
-    for part, _ in modes:
-        part.training = False
-    try:
+    with attribute_set(list(module.named_modules().values()), "training", False):
         yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def check_state(expected: Mapping[str, Any], found: Mapping[str, Any], *, what: str) -> None:
-    """Compare two states by name and, for arrays, by shape and dtype.
+    """Compare two states by name and by kind: arrays by shape and dtype, values by their JSON type; a whole number is also a number.
 
     Raises:
         ValueError: they differ; one message lists all missing, unexpected and mismatched entries.
@@ -226,11 +382,42 @@ def check_state(expected: Mapping[str, Any], found: Mapping[str, Any], *, what: 
     problems += [f"unexpected {name}" for name in found if name not in expected]
     for name in (name for name in expected if name in found):
         ours, theirs = (_kind(value) for value in (expected[name], found[name]))
-        if ours != theirs:
+        if ours != theirs and (ours, theirs) != ("a number", "a whole number"):
             problems.append(f"{name} is {theirs}, expected {ours}")
     if problems:
         raise ValueError(f"{what}: the state does not fit ({len(problems)} differences): " + "; ".join(problems))
 
 
+def check_whole(value: Any, what: str, *, most: int = 2**63 - 1) -> int:
+    """Return a value of a state that must be a whole number, neither negative nor too large.
+
+    Args:
+        value: as it was read.
+        what: opens the message.
+        most: the largest that makes sense.
+
+    Raises:
+        ValueError: it is something else.
+
+    Example:
+        >>> check_whole(-3, "Adam: steps")
+        Traceback (most recent call last):
+        ValueError: Adam: steps is -3 in the state, expected a whole number that is not negative
+        >>> check_whole(3, "Adam: the count of 'weight'", most=2)
+        Traceback (most recent call last):
+        ValueError: Adam: the count of 'weight' is 3 in the state, expected a whole number from 0 to 2
+    """
+    if isinstance(value, bool) or not is_whole(value) or not 0 <= value <= most:
+        expected = "that is not negative" if most == 2**63 - 1 else f"from 0 to {most}"
+        raise ValueError(f"{what} is {value!r:.100} in the state, expected a whole number {expected}")
+    return int(value)
+
+
+_JSON = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null", list: "a list", tuple: "a list",
+    dict: "an object",
+}  # fmt: skip
+
+
 def _kind(value: Any) -> str:
-    return f"{value.shape} {value.dtype}" if hasattr(value, "shape") else "no array"
+    return f"{value.shape} {value.dtype}" if hasattr(value, "shape") else _JSON.get(type(value), type(value).__name__)

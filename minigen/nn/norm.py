@@ -1,17 +1,24 @@
 """Batch normalization (Ioffe & Szegedy 2015), the running statistics by which it judges single examples, and its conditional form."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import minigen.ops as ops
 from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike
+from minigen.guards import attribute_set, guard
 from minigen.nn.embedding import checked_indices
 from minigen.nn.module import Buffer, Module, Parameter
-from minigen.ops.norm import moments, normalize_by
+from minigen.ops.norm import mean_and_deviation, normalize_by, scale_of
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
 
 
 class BatchNorm(Module):
@@ -24,7 +31,8 @@ class BatchNorm(Module):
 
         running <- (1 - momentum) running + momentum (batch's),
 
-    with the unbiased variance, the sum of squares over n - 1, where v divides by n. `frozen_statistics` leaves them alone.
+    with the unbiased variance, the sum of squares over n - 1, where v divides by n. `frozen_statistics` leaves them alone. In training
+    float32 is normalized correctly up to deviations of 1e30, but the running variance only up to 1e19: a larger one makes it infinite.
 
     Args:
         features: the channels, C.
@@ -52,10 +60,9 @@ class BatchNorm(Module):
     """
 
     def __init__(self, features: int, *, momentum: float = 0.1, epsilon: float = 1e-5, affine: bool = True) -> None:
-        if features < 1 or not 0 <= momentum <= 1 or epsilon <= 0:
-            raise ValueError(
-                f"BatchNorm: features {features} must be at least 1, momentum {momentum} lie in [0, 1], and epsilon {epsilon} be positive"
-            )
+        (features,) = counts("BatchNorm", features=features)
+        if not 0 <= momentum <= 1 or epsilon <= 0:
+            raise ValueError(f"BatchNorm: momentum {momentum} must lie in [0, 1], and epsilon {epsilon} be positive")
         self.features = features
         self.momentum = momentum
         self.epsilon = epsilon
@@ -65,11 +72,16 @@ class BatchNorm(Module):
         self.running_var = Buffer(np.ones(features, np.float32))
         self.is_frozen = False
 
-    def forward(self, x: TensorLike) -> Tensor:
+    def forward(self, x: Float[TensorLike, "*batch C"]) -> Float[Tensor, "*batch C"]:
         """Normalize, (..., C) -> (..., C)."""
         return self.normalize(x, self.weight, self.bias)
 
-    def normalize(self, x: TensorLike, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    def normalize(
+        self,
+        x: Float[TensorLike, "*shape"],
+        weight: Float[Tensor, "*#shape"] | None,
+        bias: Float[Tensor, "*#shape"] | None,
+    ) -> Float[Tensor, "*shape"]:
         """Normalize, (..., C) -> (..., C), with a w and a b that broadcast to x."""
         if x.shape[-1:] != (self.features,):
             raise ValueError(f"BatchNorm: x (..., C) has shape {x.shape}, but the layer has {self.features} features")
@@ -84,13 +96,14 @@ class BatchNorm(Module):
                 "take a larger batch, or call eval() to use the running statistics"
             )
         axes = tuple(range(len(x.shape) - 1))
-        mean, variance = moments(x, axes=axes)  # (1, ..., C)
+        mean, deviation = mean_and_deviation(x, axes=axes)  # (1, ..., C)
         if not self.is_frozen:
-            self._record(mean.reshape(-1), variance.reshape(-1) * (count / (count - 1)))
-        return normalize_by(x, weight, bias, mean, variance, axes=axes, epsilon=self.epsilon)
+            self._record(mean.reshape(-1), deviation.reshape(-1), count)
+        return normalize_by(x, weight, bias, mean, scale_of(deviation, self.epsilon), axes=axes, epsilon=self.epsilon)
 
-    def _record(self, mean: Array, variance: Array) -> None:
-        for running, new in ((self.running_mean, mean), (self.running_var, variance)):
+    def _record(self, mean: Array, deviation: Array, count: int) -> None:
+        unbiased = deviation * deviation * (count / (count - 1))
+        for running, new in ((self.running_mean, mean), (self.running_var, unbiased)):
             running.assign((1 - self.momentum) * running.data + self.momentum * new)
 
 
@@ -124,13 +137,14 @@ class ConditionalBatchNorm(Module):
     """
 
     def __init__(self, features: int, classes: int, *, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
-        if classes < 1:
-            raise ValueError(f"ConditionalBatchNorm: classes is {classes}, expected at least 1")
+        features, classes = counts("ConditionalBatchNorm", features=features, classes=classes)
         self.weight = Parameter(np.ones((classes, features), np.float32))
         self.bias = Parameter(np.zeros((classes, features), np.float32))
         self.norm = BatchNorm(features, momentum=momentum, epsilon=epsilon, affine=False)
 
-    def forward(self, x: TensorLike, labels: TensorLike) -> Tensor:
+    def forward(
+        self, x: Float[TensorLike, "N *places C"], labels: Integer[TensorLike, "N"]
+    ) -> Float[Tensor, "N *places C"]:
         """Normalize, (N, ..., C) -> (N, ..., C).
 
         Args:
@@ -138,7 +152,7 @@ class ConditionalBatchNorm(Module):
             labels: the classes, integers (N,).
 
         Raises:
-            TypeError: the labels are no integers.
+            TypeError: the labels are not integers.
             IndexError: a label is outside [0, K); those on the GPU already are looked at inside `mg.debug()` only.
             ValueError: x has other channels, or the labels are not one for each example.
         """
@@ -153,11 +167,11 @@ class ConditionalBatchNorm(Module):
         return self.norm.normalize(x, weight, bias)
 
 
-@contextmanager
+@guard
 def frozen_statistics(module: Module) -> Iterator[None]:
     """Inside the block, batch normalization in training mode normalizes by the batch, but leaves the running statistics alone.
 
-    For passes that are no part of what the statistics describe, such as a discriminator's over generated examples.
+    For passes that are not part of what the statistics describe, such as a discriminator's over generated examples.
 
     Example:
         >>> layer = BatchNorm(1)
@@ -167,11 +181,5 @@ def frozen_statistics(module: Module) -> Iterator[None]:
         array([0.], dtype=float32)
     """
     layers = [part for part in module.named_modules().values() if isinstance(part, BatchNorm)]
-    before = [layer.is_frozen for layer in layers]
-    for layer in layers:
-        layer.is_frozen = True
-    try:
+    with attribute_set(layers, "is_frozen", True):
         yield
-    finally:
-        for layer, was_frozen in zip(layers, before, strict=True):
-            layer.is_frozen = was_frozen

@@ -19,8 +19,10 @@ The matrices of the gates stand side by side in this order, as in PyTorch: W_x i
 Cho's paper r multiplies h, before the product with W_hn; here, as in PyTorch, it multiplies the product.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import minigen.ops as ops
 from minigen.backend import Array, array_module, device_of
@@ -29,9 +31,13 @@ from minigen.nn.dropout import Dropout
 from minigen.nn.module import Module, Parameter
 from minigen.ops.recurrent import gru_sequence, lstm_sequence, rnn_sequence
 from minigen.random import Generator
+from minigen.sizes import counts
 
-State = Any
-"""h, or for an LSTM (h, c): each a Tensor or an array, (layers D, N, H)."""
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+State: TypeAlias = 'Float[TensorLike, "L N features"] | tuple[Float[TensorLike, "L N features"], ...]'
+"""h, or for an LSTM (h, c). L is the number of layers times that of directions."""
 
 
 class _Recurrent(Module):
@@ -51,10 +57,7 @@ class _Recurrent(Module):
         dropout: float = 0.0,
     ) -> None:
         kind = type(self).__name__
-        if in_features < 1 or features < 1 or layers < 1:
-            raise ValueError(
-                f"{kind}: in_features {in_features}, features {features} and layers {layers} must be at least 1"
-            )
+        in_features, features, layers = counts(kind, in_features=in_features, features=features, layers=layers)
         if dropout and layers == 1:
             raise ValueError(f"{kind}: dropout {dropout} acts between layers, but there is only one; make it 0")
         self.in_features = in_features
@@ -79,18 +82,23 @@ class _Recurrent(Module):
         """Return the hidden states of all steps, (N, T, H), and the parts of the last state; `k` counts layers and directions."""
         raise NotImplementedError
 
-    def forward(self, x: TensorLike, state: State = None, mask: TensorLike | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self,
+        x: Float[TensorLike, "N T in_features"],
+        state: State | None = None,
+        mask: Bool[TensorLike, "N T"] | None = None,
+    ) -> tuple[Float[Tensor, "N T {self.directions}*{self.features}"], State]:
         """Walk through sequences; return (output, state).
 
         Args:
             x: (N, T, in_features): N sequences of T >= 1 steps.
-            state: the state before the first step, such as an earlier call returned; None for zeros. (layers D, N, features), or a pair
-                (h, c) of such for an LSTM, where D is the number of directions: layer by layer, in each first forwards, then backwards.
+            state: the state before the first step, as an earlier call returned it; None for zeros. (L, N, features), or for an
+                LSTM a pair (h, c) of these. L is layers D, with D directions: layer by layer, in each first forwards, then backwards.
             mask: (N, T) of bool, True where a sequence has a step; None for everywhere. At any other step its state stays as it was and
                 its output is 0, so that sequences of different lengths can be filled up on either side, with anything finite.
 
         Returns:
-            The last layer's hidden states, (N, T, D features), the backward direction's behind the forward one's; and the state after the
+            The last layer's hidden states, (N, T, D features), the backward direction's after the forward one's; and the state after the
             last step, in the form of the argument. For the backward direction that is the state after the first step.
 
         Raises:
@@ -113,7 +121,7 @@ class _Recurrent(Module):
         ends = tuple(ops.stack(part, axis=0) for part in zip(*last, strict=True))
         return x, ends if len(ends) > 1 else ends[0]
 
-    def _checked_state(self, x: TensorLike, state: State) -> tuple[Any, ...]:
+    def _checked_state(self, x: TensorLike, state: State | None) -> tuple[Any, ...]:
         """Return the parts of the state, zeros for None."""
         kind = type(self).__name__
         if len(x.shape) != 3 or x.shape[2] != self.in_features:
@@ -311,7 +319,7 @@ def detached(state: State) -> State:
 
     Example:
         >>> import minigen as mg
-        >>> state = (mg.ones(2) * Parameter(mg.ones(2).data), mg.ones(2))
+        >>> state = (mg.ones((1, 4, 2)) * Parameter(mg.ones((1, 4, 2)).data), mg.ones((1, 4, 2)))
         >>> [part.requires_grad for part in detached(state)]
         [False, False]
     """

@@ -1,7 +1,7 @@
 """Layers whose weight is a function of what is learned.
 
 Each class here wraps a layer. It takes the layer's parameter `weight` over as its own `raw_weight`, and lends the layer a weight computed
-from it for the time of a call:
+from it during a call, in the thread of that call only:
 
     rng = Generator(0)
     critic = nn.Sequential(nn.SpectralNorm(nn.Linear(2, 64, rng=rng), rng=rng), nn.ReLU(), nn.Linear(64, 1, rng=rng))
@@ -10,15 +10,22 @@ The function sees the weight as the matrix (fan_in, out) by which the layer mult
 `MaskedConv2d` masks is 0.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import minigen.ops as ops
 from minigen.backend import Array, array_module, to_device
 from minigen.engine import Tensor
+from minigen.guards import exclusive
 from minigen.nn.conv import ConvTranspose1d, ConvTranspose2d, MaskedConv2d
-from minigen.nn.module import Buffer, Module, Parameter
+from minigen.nn.module import Buffer, Module, Parameter, in_this_thread
 from minigen.random import Generator
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Reparametrized(Module):
@@ -67,22 +74,33 @@ class Reparametrized(Module):
             )
         del self.layer.weight
 
-    def of_matrix(self, matrix: Tensor) -> Tensor:
+    def of_matrix(self, matrix: Float[Tensor, "fan_in out"]) -> Float[Tensor, "fan_in out"]:
         """Return the weight that the layer computes with, as a matrix like that of the raw weight, (fan_in, out)."""
         raise NotImplementedError(f"{type(self).__name__} defines no of_matrix()")
 
     @property
-    def weight(self) -> Tensor:
+    def weight(self) -> Float[Tensor, "..."]:
         """The weight that the layer computes with, in the layer's own shape."""
         return self._shaped(self.of_matrix(self._matrix()))
 
     def forward(self, *inputs: Any, **keywords: Any) -> Any:
         """Call the layer with the weight of this moment."""
-        self.layer.weight = self.weight
+        lent, place = (
+            in_this_thread.lent,
+            (id(self.layer), "weight"),
+        )  # other threads may be calling the layer, each with a weight of its own
+        outer = lent.get(place)  # of a call around this one
+        lent[place] = self._weight_for_call()
         try:
             return self.layer(*inputs, **keywords)
         finally:
-            del self.layer.weight
+            if outer is None:
+                del lent[place]
+            else:
+                lent[place] = outer
+
+    def _weight_for_call(self) -> Tensor:
+        return self.weight
 
     def _matrix(self) -> Tensor:
         """The raw weight as (fan_in, out), with 0 where it is masked."""
@@ -148,7 +166,7 @@ class WeightNorm(Reparametrized):
         super().__init__(layer)
         self.magnitude = Parameter(ops.norm(self._matrix().data, axis=0))
 
-    def of_matrix(self, matrix: Tensor) -> Tensor:
+    def of_matrix(self, matrix: Float[Tensor, "fan_in out"]) -> Float[Tensor, "fan_in out"]:
         """Return the matrix with columns of the lengths g."""
         length = ops.norm(matrix, axis=0)  # (out,)
         return matrix * (self.magnitude / ops.where(length > 0, length, 1.0))  # a mask may leave an output no weight
@@ -192,8 +210,7 @@ class SpectralNorm(Reparametrized):
     """
 
     def __init__(self, layer: Module, *, rng: Generator, iterations: int = 1) -> None:
-        if iterations < 1:
-            raise ValueError(f"SpectralNorm: iterations is {iterations}, expected at least 1")
+        (iterations,) = counts("SpectralNorm", iterations=iterations)
         super().__init__(layer)
         if rng.device != self.raw_weight.device:
             raise ValueError(f"SpectralNorm: rng draws on {rng.device}, but the weight is on {self.raw_weight.device}")
@@ -203,16 +220,18 @@ class SpectralNorm(Reparametrized):
         self.right = Buffer(self.left.data @ matrix)
         self._iterate(15)  # as PyTorch: a start from which one step a call keeps up
 
-    def forward(self, *inputs: Any, **keywords: Any) -> Any:
-        """Call the layer with the normalized weight; in training, move u and v first."""
-        if self.training:
-            self._iterate(self.iterations)
-        return super().forward(*inputs, **keywords)
+    def _weight_for_call(self) -> Tensor:
+        """Return the normalized weight; in training, move u and v first."""
+        with exclusive():  # another thread's call must not move u and v between this one's step and its weight
+            if self.training:
+                self._iterate(self.iterations)
+            return self.weight
 
-    def of_matrix(self, matrix: Tensor) -> Tensor:
+    def of_matrix(self, matrix: Float[Tensor, "fan_in out"]) -> Float[Tensor, "fan_in out"]:
         """Return the matrix divided by s."""
         # Copies, which the graph keeps: the next call in training, of the same graph perhaps, overwrites the buffers.
-        left, right = self.left.data.copy(), self.right.data.copy()
+        with exclusive():
+            left, right = self.left.data.copy(), self.right.data.copy()
         return matrix / ops.matmul(ops.matmul(left, matrix), right)
 
     def _iterate(self, steps: int) -> None:
@@ -225,8 +244,7 @@ class SpectralNorm(Reparametrized):
 
 
 def _unit(x: Array) -> Array:
-    module = array_module(x)
-    return x / module.maximum(module.sqrt((x * x).sum()), 1e-12)
+    return x / array_module(x).maximum(ops.norm(x), 1e-12)
 
 
 class EqualizedLearningRate(Reparametrized):
@@ -269,8 +287,8 @@ class EqualizedLearningRate(Reparametrized):
             stride = layer.stride if isinstance(layer.stride, tuple) else (layer.stride,) * (self.raw_weight.ndim - 2)
             fan_in /= math.prod(stride)
         self.scale = gain / math.sqrt(fan_in)
-        self.raw_weight.assign(self.raw_weight.data * math.sqrt(count / (matrix**2).sum().item()))
+        self.raw_weight.assign(self.raw_weight.data * (math.sqrt(count) / ops.norm(matrix).item()))
 
-    def of_matrix(self, matrix: Tensor) -> Tensor:
+    def of_matrix(self, matrix: Float[Tensor, "fan_in out"]) -> Float[Tensor, "fan_in out"]:
         """Return the matrix times the scale."""
         return matrix * self.scale

@@ -1,6 +1,9 @@
 """The residual block of images: what networks of generators, critics and diffusion models are made of."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import minigen.ops as ops
 from minigen.engine import Tensor, TensorLike
@@ -11,6 +14,10 @@ from minigen.nn.layers import SiLU
 from minigen.nn.module import Module
 from minigen.nn.norm import BatchNorm
 from minigen.random import Generator
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class ResidualBlock(Module):
@@ -80,7 +87,10 @@ class ResidualBlock(Module):
                 f'ResidualBlock: resample is {resample!r}, expected None, "up" or "down"; '
                 f'normalize is {normalize!r}, expected None, "group" or "batch"'
             )
-        if normalize == "group" and (groups < 1 or in_channels % groups or out_channels % groups):
+        in_channels, out_channels, groups = counts(
+            "ResidualBlock", in_channels=in_channels, out_channels=out_channels, groups=groups
+        )
+        if normalize == "group" and (in_channels % groups or out_channels % groups):
             raise ValueError(
                 f"ResidualBlock: groups {groups} must divide in_channels {in_channels} and out_channels {out_channels}"
             )
@@ -112,8 +122,10 @@ class ResidualBlock(Module):
         same = in_channels == out_channels
         self.shortcut = None if same else Conv2d(in_channels, out_channels, kernel_size=1, rng=rng)
 
-    def forward(self, x: TensorLike, embedding: TensorLike | None = None) -> Tensor:
-        """Return y, (N, H, W, C) and an embedding (N, E), if the block has one -> (N, H', W', K).
+    def forward(
+        self, x: Float[TensorLike, "N H W C"], embedding: Float[TensorLike, "N E"] | None = None
+    ) -> Float[Tensor, "N P Q K"]:
+        """Return y, (N, H, W, C) and an embedding (N, E), if the block has one -> (N, P, Q, K).
 
         Raises:
             ValueError: an embedding is missing, or given to a block without one.

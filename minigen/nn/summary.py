@@ -3,7 +3,7 @@
 from typing import Any
 
 from minigen.engine import no_grad
-from minigen.nn.module import Module, _observers, evaluating
+from minigen.nn.module import Module, evaluating, in_this_thread
 
 
 def summary(module: Module, *inputs: Any) -> str:
@@ -40,12 +40,12 @@ def summary(module: Module, *inputs: Any) -> str:
         own = sum(parameter.size for parameter in called.parameters() if id(parameter) not in inside)
         rows.append((names.get(id(called), "(outside)"), type(called).__name__, _shapes(output), f"{own:,}"))
 
-    _observers.append(observe)
+    in_this_thread.observers.append(observe)
     try:
         with no_grad(), evaluating(module):
             module(*inputs)
     finally:
-        _observers.remove(observe)
+        in_this_thread.observers.remove(observe)
     rows.append(("total", "", "", f"{sum(parameter.size for parameter in module.parameters()):,}"))
     widths = [max(len(row[i]) for row in rows) + 2 for i in range(4)]
     return "\n".join(

@@ -7,6 +7,10 @@ From the first block's input to the last one's output runs a path of sums alone.
 training needs no warm-up, as it does with the norm after each sum (Xiong et al., "On Layer Normalization in the Transformer Architecture").
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from minigen.engine import Tensor, TensorLike
 from minigen.nn.attention import KeyValueCache, MultiHeadAttention
 from minigen.nn.dropout import Dropout
@@ -14,6 +18,10 @@ from minigen.nn.group_norm import LayerNorm
 from minigen.nn.layers import GELU, Linear, Sequential
 from minigen.nn.module import Module
 from minigen.random import Generator
+from minigen.sizes import counts
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 
 class TransformerBlock(Module):
@@ -44,6 +52,7 @@ class TransformerBlock(Module):
     def __init__(
         self, features: int, *, heads: int, rng: Generator, expansion: int = 4, dropout: float = 0.0, causal: bool = False
     ) -> None:  # fmt: skip
+        features, expansion = counts("TransformerBlock", features=features, expansion=expansion)
         self.causal = causal
         self.attention_norm = LayerNorm(features)
         self.attention = MultiHeadAttention(features, heads=heads, rng=rng)
@@ -54,8 +63,12 @@ class TransformerBlock(Module):
         self.dropout = Dropout(p=dropout, rng=rng)
 
     def forward(
-        self, x: TensorLike, *, mask: TensorLike | None = None, cache: KeyValueCache | None = None
-    ) -> Tensor:  # fmt: skip
+        self,
+        x: Float[TensorLike, "N T C"],
+        *,
+        mask: Bool[TensorLike, "N S"] | Bool[TensorLike, "#N #T S"] | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Float[Tensor, "N T C"]:
         """Compute, (N, T, C) -> (N, T, C).
 
         Args:

@@ -10,7 +10,10 @@ The kernels compute all three gradients in one pass, and keep no (T, S) array fr
 itself to be differentiated is composed of other operations, and has such arrays.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from minigen import kernels
 from minigen.backend import Array
@@ -22,11 +25,20 @@ from minigen.ops.linalg import matrix_product
 from minigen.ops.reduce import logsumexp, sum
 from minigen.ops.shape import moveaxis, stack
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
 
 @primitive(residuals=("logarithm",))
 def attend(
-    query: Array, key: Array, value: Array, mask: Array | None, *, causal: bool, scale: float
-) -> tuple[Array, Array]:
+    query: Float[Array, "N T H D"],
+    key: Float[Array, "N S H D"],
+    value: Float[Array, "N S H E"],
+    mask: Bool[Array, "#N #T S"] | None,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Float[Array, "N T H E"], Float[Array, "N H T"]]:
     """Return `attention` for a mask that is None or (N or 1, T or 1, S).
 
     The residual is the logarithm of the softmax's denominator, from which the gradients make the weights anew.
@@ -80,8 +92,10 @@ def _attend_fused_vjp(
 
 
 @primitive(residuals=("logarithm",))
-def attend_packed(packed: Array, mask: Array | None, *, causal: bool, scale: float) -> tuple[Array, Array]:
-    """Return `attend` for queries, keys and values in one array, (N, T, 3, H, D): so their gradients need not be put together."""
+def attend_packed(
+    packed: Float[Array, "N T 3 H D"], mask: Bool[Array, "#N #T T"] | None, *, causal: bool, scale: float
+) -> tuple[Float[Array, "N T H D"], Float[Array, "N H T"]]:
+    """Return `attend` for queries, keys and values in one array, (N, T, 3, H, D): their gradients need not be put together."""
     query, key, value = (packed[:, :, i] for i in range(3))
     return kernels.attend(query, key, value, mask=mask, causal=causal, scale=scale)
 
@@ -104,14 +118,14 @@ def _attend_packed_fused_vjp(
 
 @composite
 def attention(
-    query: TensorLike,
-    key: TensorLike,
-    value: TensorLike,
-    mask: TensorLike | None = None,
+    query: Float[TensorLike, "N T H D"],
+    key: Float[TensorLike, "N S H D"],
+    value: Float[TensorLike, "N S H E"],
+    mask: Bool[TensorLike, "N S"] | Bool[TensorLike, "#N #T S"] | None = None,
     *,
     causal: bool = False,
     scale: float | None = None,
-) -> Tensor:
+) -> Float[Tensor, "N T H E"]:
     """Return softmax(scale q k^T) v in each head.
 
     A query that sees no key gets zeros. What a hidden key and its value hold makes no difference, so long as it is finite.
@@ -151,8 +165,12 @@ def attention(
 
 @composite
 def self_attention(
-    packed: TensorLike, mask: TensorLike | None = None, *, causal: bool = False, scale: float | None = None
-) -> Tensor:
+    packed: Float[TensorLike, "N T 3 H D"],
+    mask: Bool[TensorLike, "N T"] | Bool[TensorLike, "#N #T T"] | None = None,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Float[Tensor, "N T H D"]:
     """Return `attention` among the places of a sequence, whose queries, keys and values stand side by side in one array.
 
     Args:

@@ -6,16 +6,39 @@
 It is an operation of its own because decoders end in it: nothing of the size of an image is written on the way to a number for each image.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from minigen import kernels
 from minigen.backend import Array
 from minigen.engine import primitive
+from minigen.kernels.bits import reference
 from minigen.ops.elementwise import sigmoid, sigmoid_backward
 from minigen.ops.reduce import sum
 from minigen.ops.shape import expand_dims
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 @primitive(broadcasts=True)
-def bits_log_prob(x: Array, logits: Array) -> Array:
+def bit_log_prob(x: Float[Array, "*#shape"] | float, logits: Float[Array, "*#shape"] | float) -> Float[Array, "*shape"]:
+    """Return log p(x) of each bit, in nats; with an infinite logit it is 0 or -inf.
+
+    Example:
+        >>> import numpy as np
+        >>> bit_log_prob(np.array([1.0, 0.0]), np.zeros(2)).round(4)
+        array([-0.6931, -0.6931])
+    """
+    return reference.bit_log_prob(x, logits)
+
+
+bit_log_prob.vjp(x=lambda g, logits: g * logits, logits=lambda g, x, logits: g * (x - sigmoid(logits)))
+
+
+@primitive(broadcasts=True)
+def bits_log_prob(x: Float[Array, "*#batch D"], logits: Float[Array, "*#batch D"]) -> Float[Array, "*batch"]:
     """Return log p(x) of each row of bits, in nats.
 
     Args:
@@ -36,7 +59,9 @@ def bits_log_prob(x: Array, logits: Array) -> Array:
 
 
 @primitive(broadcasts=True)
-def bits_log_prob_backward(g: Array, x: Array, logits: Array) -> Array:
+def bits_log_prob_backward(
+    g: Float[Array, "*#batch"], x: Float[Array, "*#batch D"], logits: Float[Array, "*#batch D"]
+) -> Float[Array, "*batch D"]:
     """Return g (x - sigmoid(logits)), the vjp of bits_log_prob(x, logits) for the logits; g has no last axis."""
     return kernels.bits_log_prob_backward(g, x, logits)
 

@@ -10,7 +10,7 @@ A convolution is bilinear in the image x and the weight W, and so are its gradie
 The three are closed: any derivative of one is made of the others. All of them compute with one `Geometry`, which lists the live taps; so a
 masked tap costs nothing in any of them, in any order of derivative.
 
-Sizes: with stride s, dilation d, kernel k, and t zeros before and b behind an axis of length n (Dumoulin and Visin 2016),
+Sizes: with stride s, dilation d, kernel k, and t zeros before and b after an axis of length n (Dumoulin and Visin 2016),
 
     conv              n -> (n + t + b - d (k - 1) - 1) // s + 1
     conv_transpose    n -> (n - 1) s - t - b + d (k - 1) + 1 + output_padding,  with 0 <= output_padding < s
@@ -19,20 +19,26 @@ A stride over which several sizes lead to one has several ways back: `output_pad
 n -> ceil(n / s) and n -> n s.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np  # noqa: F401 - for the examples
 
 from minigen import kernels
 from minigen.backend import Array, device_of
 from minigen.engine import Tensor, TensorLike, primitive, sum_to
-from minigen.kernels.convolution.geometry import Geometry, Pair
+from minigen.kernels.convolution.geometry import Geometry
 from minigen.ops.composite import composite
 from minigen.ops.creation import to_device
 from minigen.ops.elementwise import multiply
 from minigen.ops.shape import astype, reshape
+from minigen.sizes import Pair, pair, whole_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 Sides: TypeAlias = tuple[Pair, Pair]
 """Zeros (above, below) and (left, right)."""
@@ -45,19 +51,33 @@ Padding: TypeAlias = int | Pair | Sides | str
 
 
 @primitive()
-def convolve(x: Array, weight: Array, bias: Array | None = None, *, geometry: Geometry) -> Array:
+def convolve(
+    x: Float[Array, "N H W C"],
+    weight: Float[Array, "kh kw C//{geometry.groups} K"],
+    bias: Float[Array, "K"] | None = None,
+    *,
+    geometry: Geometry,
+) -> Float[Array, "N P Q K"]:
     """Return the convolution of x, (N, H, W, C), with weight, (kh, kw, C/G, K), plus bias, (K,): (N, P, Q, K)."""
     return kernels.convolve(x, weight, bias, geometry=geometry)
 
 
 @primitive()
-def convolve_transposed(y: Array, weight: Array, bias: Array | None = None, *, geometry: Geometry) -> Array:
+def convolve_transposed(
+    y: Float[Array, "N P Q K"],
+    weight: Float[Array, "kh kw C//{geometry.groups} K"],
+    bias: Float[Array, "C"] | None = None,
+    *,
+    geometry: Geometry,
+) -> Float[Array, "N H W C"]:
     """Return the transposed convolution of y, (N, P, Q, K), with weight, (kh, kw, C/G, K), plus bias, (C,): (N, H, W, C)."""
     return kernels.convolve_transposed(y, weight, bias, geometry=geometry)
 
 
 @primitive()
-def convolve_weight(x: Array, y: Array, *, geometry: Geometry) -> Array:
+def convolve_weight(
+    x: Float[Array, "N H W C"], y: Float[Array, "N P Q K"], *, geometry: Geometry
+) -> Float[Array, "kh kw C//{geometry.groups} K"]:
     """Return the gradient of sum(convolve(x, weight) * y) by weight, (kh, kw, C/G, K), zero at the dead taps."""
     return kernels.convolve_weight(x, y, geometry=geometry)
 
@@ -86,38 +106,37 @@ convolve_weight.vjp(
 # ------------------------------------------------------------------------------------------------------ geometry
 
 
-def _pair(name: str, setting: str, value: int | Pair, least: int) -> Pair:
-    pair = (value, value) if isinstance(value, int) else value
-    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(n, int) and n >= least for n in pair):
-        raise ValueError(f"{name}: {setting} is {value!r}, expected a whole number of at least {least}, or two of them")
-    return pair
+def _padding(name: str, padding: Padding) -> Sides | str:
+    """Return the zeros on each side, or "same"."""
+    if isinstance(padding, str):
+        if padding != "same":
+            raise ValueError(
+                f'{name}: padding is {padding!r}, expected "same", a number, two, or ((above, below), (left, right))'
+            )
+        return padding
+    if isinstance(padding, tuple | list) and len(padding) == 2 and all(isinstance(s, tuple | list) for s in padding):
+        return pair(name, "padding", padding[0], 0), pair(name, "padding", padding[1], 0)
+    rows, columns = pair(name, "padding", padding, 0)
+    return (rows, rows), (columns, columns)
 
 
-def _sides(name: str, padding: Padding, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Sides:
+def _sides(padding: Sides | str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Sides:
     """Return the zeros on each side of a convolution's input of that size."""
-    if padding == "same":
+    if isinstance(padding, str):  # "same"
         total = [
             max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
             for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
         ]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
-    if isinstance(padding, tuple) and len(padding) == 2 and all(isinstance(side, tuple) for side in padding):
-        return _pair(name, "padding", padding[0], 0), _pair(name, "padding", padding[1], 0)
-    if isinstance(padding, str):
-        raise ValueError(
-            f'{name}: padding is {padding!r}, expected "same", a number, two, or ((above, below), (left, right))'
-        )
-    rows, columns = _pair(name, "padding", padding, 0)  # type: ignore[arg-type]
-    return (rows, rows), (columns, columns)
+    return padding
 
 
 @functools.lru_cache(maxsize=1024)
 def _geometry(
-    name: str, size: Pair, kernel: Pair, stride: int | Pair, padding: Padding, dilation: int | Pair, groups: int, mask: bytes | None
+    name: str, size: Pair, kernel: Pair, stride: Pair, padding: Sides | str, dilation: Pair, groups: int, mask: bytes | None
 ) -> Geometry:  # fmt: skip
     """Return the geometry of a convolution of an input of that size; the mask is the bytes of a (kh, kw) array of truth values."""
-    stride, dilation = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
-    sides = _sides(name, padding, size, kernel, stride, dilation)
+    sides = _sides(padding, size, kernel, stride, dilation)
     out_size = [
         (n + t + b - d * (k - 1) - 1) // s + 1
         for n, (t, b), d, k, s in zip(size, sides, dilation, kernel, stride, strict=True)
@@ -136,24 +155,24 @@ def _geometry(
 
 @functools.lru_cache(maxsize=1024)
 def _transposed_size(
-    name: str, size: Pair, kernel: Pair, stride: int | Pair, padding: Padding, dilation: int | Pair, output_padding: int | Pair
+    name: str, size: Pair, kernel: Pair, stride: Pair, padding: Sides | str, dilation: Pair, output_padding: Pair
 ) -> Pair:  # fmt: skip
     """Return the size of a transposed convolution's output; `size` is that of its input."""
-    stride, dilation = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
-    more = _pair(name, "output_padding", output_padding, 0)
-    if any(m >= s for m, s in zip(more, stride, strict=True)):
+    if any(m >= s for m, s in zip(output_padding, stride, strict=True)):
         raise ValueError(
-            f"{name}: output_padding is {output_padding}, expected less than the stride, {stride}: the convolution from a larger image "
-            "would have one more pixel"
+            f"{name}: output_padding is {_in_short(output_padding)}, expected less than the stride, {stride}: the convolution "
+            "from a larger image would have one more pixel"
         )
     if padding == "same":
-        if more != (0, 0):
-            raise ValueError(f'{name}: output_padding is {output_padding}, but with padding "same" the size is known')
+        if output_padding != (0, 0):
+            raise ValueError(
+                f'{name}: output_padding is {_in_short(output_padding)}, but with padding "same" the size is known'
+            )
         return size[0] * stride[0], size[1] * stride[1]
-    sides = _sides(name, padding, size, kernel, stride, dilation)
+    sides = _sides(padding, size, kernel, stride, dilation)
     out = tuple(
         (n - 1) * s - t - b + d * (k - 1) + 1 + m
-        for n, s, (t, b), d, k, m in zip(size, stride, sides, dilation, kernel, more, strict=True)
+        for n, s, (t, b), d, k, m in zip(size, stride, sides, dilation, kernel, output_padding, strict=True)
     )
     if min(out) < 1:
         raise ValueError(
@@ -161,6 +180,10 @@ def _transposed_size(
             f"dilation {dilation}; expected at least 1"
         )
     return out[0], out[1]
+
+
+def _in_short(numbers: Pair) -> int | Pair:
+    return numbers[0] if numbers[0] == numbers[1] else numbers
 
 
 def _masked(name: str, weight: TensorLike, mask: Array | None) -> tuple[TensorLike, bytes | None]:
@@ -191,7 +214,7 @@ def _check(
         raise TypeError(
             f"{name}: x is {x.dtype} and weight {weight.dtype}; expected floating-point numbers, e.g. x.astype('float32')"
         )
-    if not isinstance(groups, int) or groups < 1 or weight.shape[3] % groups:
+    if groups < 1 or weight.shape[3] % groups:
         raise ValueError(
             f"{name}: groups is {groups}, expected a whole number that divides the {weight.shape[3]} channels of the last axis of weight"
         )
@@ -212,16 +235,16 @@ def _check(
 
 @composite
 def conv2d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
+    x: Float[TensorLike, "N H W C_in"],
+    weight: Float[TensorLike, "kh kw C_in//{groups} C_out"],
+    bias: Float[TensorLike, "C_out"] | None = None,
     *,
     stride: int | Pair = 1,
     padding: Padding = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
-    mask: Array | None = None,
-) -> Tensor:
+    mask: Bool[Array, "kh kw ..."] | None = None,
+) -> Float[Tensor, "N P Q C_out"]:
     """Return the convolution (as in deep learning: without turning the kernel around) of images with a weight.
 
     Args:
@@ -240,7 +263,7 @@ def conv2d(
         (N, P, Q, C_out), see the sizes above.
 
     Raises:
-        ValueError: shapes that do not fit, a kernel larger than the padded image, or a setting that is no such number.
+        ValueError: shapes that do not fit, a kernel larger than the padded image, or a setting out of range.
         TypeError: integers.
 
     Example:
@@ -252,25 +275,28 @@ def conv2d(
         array([[ 4.,  7.],
                [13., 16.]])
     """
+    groups = whole_number("conv2d", "groups", groups)
     _check("conv2d", x, weight, bias, groups, transposed=False)
     weight, taps = _masked("conv2d", weight, mask)
-    geometry = _geometry("conv2d", x.shape[1:3], weight.shape[:2], stride, padding, dilation, groups, taps)
+    strides, dilations = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
+    sides = _padding("conv2d", padding)
+    geometry = _geometry("conv2d", x.shape[1:3], weight.shape[:2], strides, sides, dilations, groups, taps)
     return convolve(x, weight, bias, geometry=geometry)
 
 
 @composite
 def conv_transpose2d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
+    x: Float[TensorLike, "N H W C_in"],
+    weight: Float[TensorLike, "kh kw C_out//{groups} C_in"],
+    bias: Float[TensorLike, "C_out"] | None = None,
     *,
     stride: int | Pair = 1,
     padding: Padding = 0,
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
-    mask: Array | None = None,
-) -> Tensor:
+    mask: Bool[Array, "kh kw ..."] | None = None,
+) -> Float[Tensor, "N P Q C_out"]:
     """Return the transposed convolution of images with a weight: what the gradient of `conv2d` with these settings does.
 
     Args:
@@ -285,10 +311,10 @@ def conv_transpose2d(
         mask: as for `conv2d`, in the weight's order of axes.
 
     Returns:
-        (N, H', W', C_out), see the sizes above.
+        (N, P, Q, C_out), see the sizes above.
 
     Raises:
-        ValueError: shapes that do not fit, no pixel left, or a setting that is no such number.
+        ValueError: shapes that do not fit, no pixel left, or a setting out of range.
         TypeError: integers.
 
     Example:
@@ -296,26 +322,30 @@ def conv_transpose2d(
         >>> spread.ravel()
         array([1., 1., 2., 2.])
     """
+    groups = whole_number("conv_transpose2d", "groups", groups)
     _check("conv_transpose2d", x, weight, bias, groups, transposed=True)
     weight, taps = _masked("conv_transpose2d", weight, mask)
     kernel = weight.shape[:2]
-    size = _transposed_size("conv_transpose2d", x.shape[1:3], kernel, stride, padding, dilation, output_padding)
-    geometry = _geometry("conv_transpose2d", size, kernel, stride, padding, dilation, groups, taps)
+    name, sides = "conv_transpose2d", _padding("conv_transpose2d", padding)
+    strides, dilations = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
+    more = pair(name, "output_padding", output_padding, 0)
+    size = _transposed_size(name, x.shape[1:3], kernel, strides, sides, dilations, more)
+    geometry = _geometry(name, size, kernel, strides, sides, dilations, groups, taps)
     return convolve_transposed(x, weight, bias, geometry=geometry)
 
 
 @composite
 def conv1d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
+    x: Float[TensorLike, "N W C_in"],
+    weight: Float[TensorLike, "k C_in//{groups} C_out"],
+    bias: Float[TensorLike, "C_out"] | None = None,
     *,
     stride: int = 1,
     padding: int | Pair | str = 0,
     dilation: int = 1,
     groups: int = 1,
-    mask: Array | None = None,
-) -> Tensor:
+    mask: Bool[Array, "k ..."] | None = None,
+) -> Float[Tensor, "N Q C_out"]:
     """Return the convolution of lines with a weight: `conv2d` of images one pixel high.
 
     Args:
@@ -323,7 +353,7 @@ def conv1d(
         weight: (k, C_in/G, C_out).
         bias: (C_out,), or None.
         stride: the distance of neighbouring outputs.
-        padding: zeros on both ends, (before, behind), or "same".
+        padding: zeros on both ends, (before, after), or "same".
         dilation: the distance of neighbouring taps.
         groups: G; output group i sees input group i only.
         mask: (k,) or the weight's shape, as for `conv2d`.
@@ -337,25 +367,26 @@ def conv1d(
     """
     _check_line("conv1d", x, weight)
     out = conv2d(
-        _as_image(x), reshape(weight, shape=(1, *weight.shape)), bias, stride=(1, stride), padding=_as_sides("conv1d", padding),
-        dilation=(1, dilation), groups=groups, mask=None if mask is None else mask[None],
+        _as_image(x), reshape(weight, shape=(1, *weight.shape)), bias, stride=(1, whole_number("conv1d", "stride", stride, 1)),
+        padding=_as_sides("conv1d", padding), dilation=(1, whole_number("conv1d", "dilation", dilation, 1)), groups=groups,
+        mask=None if mask is None else mask[None],
     )  # fmt: skip
     return reshape(out, shape=(out.shape[0], *out.shape[2:]))
 
 
 @composite
 def conv_transpose1d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
+    x: Float[TensorLike, "N W C_in"],
+    weight: Float[TensorLike, "k C_out//{groups} C_in"],
+    bias: Float[TensorLike, "C_out"] | None = None,
     *,
     stride: int = 1,
     padding: int | Pair | str = 0,
     output_padding: int = 0,
     dilation: int = 1,
     groups: int = 1,
-    mask: Array | None = None,
-) -> Tensor:
+    mask: Bool[Array, "k ..."] | None = None,
+) -> Float[Tensor, "N Q C_out"]:
     """Return the transposed convolution of lines with a weight: `conv_transpose2d` of images one pixel high.
 
     Args:
@@ -363,24 +394,25 @@ def conv_transpose1d(
         weight: (k, C_out/G, C_in).
         bias: (C_out,), or None.
         stride: by which the line grows.
-        padding: what the convolution pads on both ends, (before, behind), or "same".
-        output_padding: additional outputs behind, less than the stride.
+        padding: what the convolution pads on both ends, (before, after), or "same".
+        output_padding: additional outputs at the end, less than the stride.
         dilation: the distance of neighbouring taps.
         groups: G; output group i sees input group i only.
         mask: (k,) or the weight's shape, as for `conv2d`.
 
     Returns:
-        (N, W', C_out).
+        (N, Q, C_out).
 
     Example:
         >>> conv_transpose1d(np.array([1.0, 2.0]).reshape(1, 2, 1), np.ones((2, 1, 1)), stride=2).ravel()
         array([1., 1., 2., 2.])
     """
-    _check_line("conv_transpose1d", x, weight)
+    name = "conv_transpose1d"
+    _check_line(name, x, weight)
     out = conv_transpose2d(
-        _as_image(x), reshape(weight, shape=(1, *weight.shape)), bias, stride=(1, stride),
-        padding=_as_sides("conv_transpose1d", padding), output_padding=(0, output_padding), dilation=(1, dilation), groups=groups,
-        mask=None if mask is None else mask[None],
+        _as_image(x), reshape(weight, shape=(1, *weight.shape)), bias, stride=(1, whole_number(name, "stride", stride, 1)),
+        padding=_as_sides(name, padding), output_padding=(0, whole_number(name, "output_padding", output_padding, 0)),
+        dilation=(1, whole_number(name, "dilation", dilation, 1)), groups=groups, mask=None if mask is None else mask[None],
     )  # fmt: skip
     return reshape(out, shape=(out.shape[0], *out.shape[2:]))
 
@@ -397,4 +429,4 @@ def _as_image(x: TensorLike) -> TensorLike:
 
 
 def _as_sides(name: str, padding: int | Pair | str) -> Padding:
-    return padding if isinstance(padding, str) else ((0, 0), _pair(name, "padding", padding, 0))
+    return padding if isinstance(padding, str) else ((0, 0), pair(name, "padding", padding, 0))

@@ -1,25 +1,37 @@
 """Making tensors, and moving them between devices."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigen.backend import Array, array_module, device_of, module_of
 from minigen.backend import to_device as moved
 from minigen.engine import Tensor, primitive
+from minigen.sizes import as_shape, is_whole, whole_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Num, Shaped
 
 
 def tensor(
     data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False, name: str = ""
-) -> Tensor:
+) -> Shaped[Tensor, "..."]:
     """Return a Tensor holding a copy of the data.
 
     Args:
-        data: a number, a nested list of numbers, an array or a Tensor.
-        dtype: by default that of an array; of Python numbers float32, int64 or bool.
+        data: a number, an array, a Tensor, or a nested list of numbers and constant Tensors.
+        dtype: by default that of an array, or of the Tensors in a list; of Python numbers float32, int64 or bool.
         device: "cpu" or "gpu"; by default where the data is.
         requires_grad: gradients are wanted with respect to this tensor.
         name: what error messages and pictures call it.
+
+    Raises:
+        TypeError: the data holds something other than numbers.
+        ValueError: the lists have different lengths, or a Tensor in them requires grad or is not on the device of the others.
 
     Example:
         >>> tensor([1, 2.5])
@@ -27,7 +39,17 @@ def tensor(
     """
     array = data.data if isinstance(data, Tensor) else data
     if device_of(array) is None:
-        array = np.array(array)
+        parts = list(_tensors_in(data))
+        _check_parts(parts)
+        floats = [part.dtype for part in parts if part.dtype.kind == "f"]
+        if dtype is None and floats:
+            dtype = np.result_type(*floats)
+        try:
+            array = _stacked(data, array_module(*(part.data for part in parts))) if parts else np.array(data)
+        except ValueError:
+            raise ValueError(
+                "tensor: the data does not make an array; expected numbers in lists of equal lengths"
+            ) from None
         if array.dtype.kind not in "iufb":
             raise TypeError(
                 f"tensor: the data makes an array of {array.dtype}; expected numbers in lists of equal lengths"
@@ -38,11 +60,41 @@ def tensor(
     return Tensor(moved(array, device) if device else array, requires_grad, name=name)
 
 
+def _tensors_in(data: Any) -> Iterator[Tensor]:
+    """Yield the Tensors in nested lists."""
+    if not isinstance(data, list | tuple) or set(map(type, data)) <= {float, int, bool}:
+        return  # the usual case, settled quickly
+    for part in data:
+        if isinstance(part, Tensor):
+            yield part
+        else:
+            yield from _tensors_in(part)
+
+
+def _check_parts(parts: list[Tensor]) -> None:
+    if any(part.requires_grad for part in parts):
+        raise ValueError(
+            "tensor: a tensor in the list requires grad, and copied values would lose its graph; "
+            "mg.stack(tensors) keeps it, x.detach() gives it up"
+        )
+    if len({part.device for part in parts}) > 1:
+        raise ValueError(
+            "tensor: the tensors in the list are on different devices; move one with .to('gpu') or .to('cpu')"
+        )
+
+
+def _stacked(data: Any, module: ModuleType) -> Array:
+    """Return nested lists of numbers and Tensors as one array."""
+    if isinstance(data, list | tuple):
+        return module.stack([_stacked(part, module) for part in data])
+    return module.asarray(data.data if isinstance(data, Tensor) else data)
+
+
 _DLPACK_DEVICES = {1: "cpu", 3: "cpu", 2: "gpu", 13: "gpu"}
 """Our device for DLPack's number: CPU, its memory pinned for CUDA, CUDA, and memory that CUDA manages for both (dlpack.h)."""
 
 
-def from_dlpack(x: Any) -> Tensor:
+def from_dlpack(x: Any) -> Shaped[Tensor, "..."]:
     """Return a constant Tensor that shares the memory of another library's array: PyTorch's, NumPy's, CuPy's, JAX's.
 
     Nothing is copied, so each side sees what the other writes. The version counter does not: if the memory is overwritten over there
@@ -84,39 +136,63 @@ def from_dlpack(x: Any) -> Tensor:
     return Tensor(array)
 
 
-def zeros(shape: int | tuple[int, ...], *, dtype: Any = "float32", device: str = "cpu") -> Tensor:
+def zeros(shape: int | tuple[int, ...], *, dtype: Any = "float32", device: str = "cpu") -> Shaped[Tensor, "..."]:
     """Return a tensor of zeros.
 
     Example:
         >>> zeros(2)
         tensor([0., 0.], shape=(2,), dtype=float32, device=cpu, constant)
     """
-    return Tensor(module_of(device).zeros(shape, dtype))
+    return Tensor(module_of(device).zeros(as_shape("zeros", shape), dtype))
 
 
-def ones(shape: int | tuple[int, ...], *, dtype: Any = "float32", device: str = "cpu") -> Tensor:
+def ones(shape: int | tuple[int, ...], *, dtype: Any = "float32", device: str = "cpu") -> Shaped[Tensor, "..."]:
     """Return a tensor of ones.
 
     Example:
         >>> ones(2)
         tensor([1., 1.], shape=(2,), dtype=float32, device=cpu, constant)
     """
-    return Tensor(module_of(device).ones(shape, dtype))
+    return Tensor(module_of(device).ones(as_shape("ones", shape), dtype))
 
 
-def full(shape: int | tuple[int, ...], value: float, *, dtype: Any = "float32", device: str = "cpu") -> Tensor:
+def full(
+    shape: int | tuple[int, ...], value: float, *, dtype: Any = "float32", device: str = "cpu"
+) -> Shaped[Tensor, "..."]:
     """Return a tensor that holds one value everywhere.
 
     Example:
         >>> full(2, 7.0)
         tensor([7., 7.], shape=(2,), dtype=float32, device=cpu, constant)
     """
-    return Tensor(module_of(device).full(shape, value, dtype))
+    return Tensor(module_of(device).full(as_shape("full", shape), value, dtype))
+
+
+def eye(
+    n: int, m: int | None = None, k: int = 0, *, dtype: Any = "float32", device: str = "cpu"
+) -> Shaped[Tensor, "{n} _"]:
+    """Return a matrix with ones on a diagonal and zeros elsewhere.
+
+    Args:
+        n: the number of rows.
+        m: the number of columns; by default as many as rows.
+        k: which diagonal: 1 is the one above the main diagonal, -1 the one below.
+        dtype: the elements' type.
+        device: "cpu" or "gpu".
+
+    Example:
+        >>> eye(2)
+        tensor([[1., 0.],
+                [0., 1.]], shape=(2, 2), dtype=float32, device=cpu, constant)
+    """
+    rows = whole_number("eye", "n", n, 0)
+    columns = rows if m is None else whole_number("eye", "m", m, 0)
+    return Tensor(module_of(device).eye(rows, columns, whole_number("eye", "k", k), dtype=dtype))
 
 
 def arange(
     start: float, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str = "cpu"
-) -> Tensor:
+) -> Num[Tensor, "n"]:
     """Return start, start + step, ... below stop; `arange(n)` counts from 0. Integers give int64, other numbers float32.
 
     Example:
@@ -125,22 +201,24 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    whole = all(isinstance(number, int) for number in (start, stop, step))
-    return Tensor(module_of(device).arange(start, stop, step, dtype=dtype or ("int64" if whole else "float32")))
+    kind = "int64" if all(map(is_whole, (start, stop, step))) else "float32"
+    return Tensor(module_of(device).arange(start, stop, step, dtype=dtype or kind))
 
 
-def linspace(start: float, stop: float, count: int, *, dtype: Any = "float32", device: str = "cpu") -> Tensor:
+def linspace(
+    start: float, stop: float, count: int, *, dtype: Any = "float32", device: str = "cpu"
+) -> Num[Tensor, "{count}"]:
     """Return `count` evenly spaced numbers from start to stop, both included.
 
     Example:
         >>> linspace(0, 1, 3)
         tensor([0. , 0.5, 1. ], shape=(3,), dtype=float32, device=cpu, constant)
     """
-    return Tensor(module_of(device).linspace(start, stop, count, dtype=dtype))
+    return Tensor(module_of(device).linspace(start, stop, whole_number("linspace", "count", count, 0), dtype=dtype))
 
 
 @primitive(is_view=True)
-def to_device(x: Array, *, device: str, source: str) -> Array:
+def to_device(x: Shaped[Array, "*shape"], *, device: str, source: str) -> Shaped[Array, "*shape"]:
     """Return x on `device`; its gradient goes back to `source`, where x is. `x.to(device)` calls it."""
     return moved(x, device)
 

@@ -5,11 +5,18 @@ fused `*_backward` primitive, which has vjps of its own; the others are one line
 the engine undoes it.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import primitive
+from minigen.kernels.reference import BELL_END, SIGMOID_END
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Num, Shaped
 
 SQRT_2_PI = math.sqrt(2 * math.pi)
 
@@ -17,37 +24,37 @@ SQRT_2_PI = math.sqrt(2 * math.pi)
 
 
 @primitive(broadcasts=True)
-def equal(a: Array, b: Array) -> Array:
+def equal(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Bool[Array, "*shape"]:
     """Return a == b as booleans."""
     return array_module(a, b).equal(a, b)
 
 
 @primitive(broadcasts=True)
-def not_equal(a: Array, b: Array) -> Array:
+def not_equal(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Bool[Array, "*shape"]:
     """Return a != b as booleans."""
     return array_module(a, b).not_equal(a, b)
 
 
 @primitive(broadcasts=True)
-def less(a: Array, b: Array) -> Array:
+def less(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Bool[Array, "*shape"]:
     """Return a < b as booleans."""
     return array_module(a, b).less(a, b)
 
 
 @primitive(broadcasts=True)
-def less_equal(a: Array, b: Array) -> Array:
+def less_equal(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Bool[Array, "*shape"]:
     """Return a <= b as booleans."""
     return array_module(a, b).less_equal(a, b)
 
 
 @primitive(broadcasts=True)
-def greater(a: Array, b: Array) -> Array:
+def greater(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Bool[Array, "*shape"]:
     """Return a > b as booleans."""
     return array_module(a, b).greater(a, b)
 
 
 @primitive(broadcasts=True)
-def greater_equal(a: Array, b: Array) -> Array:
+def greater_equal(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Bool[Array, "*shape"]:
     """Return a >= b as booleans."""
     return array_module(a, b).greater_equal(a, b)
 
@@ -56,7 +63,9 @@ def greater_equal(a: Array, b: Array) -> Array:
 
 
 @primitive(broadcasts=True)
-def where(condition: Array, a: Array, b: Array) -> Array:
+def where(
+    condition: Bool[Array, "*#shape"] | bool, a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float
+) -> Shaped[Array, "*shape"]:
     """Return a where the condition holds and b elsewhere, broadcasting.
 
     The branch that is not taken gets a gradient of exactly 0, but if computing it gave NaN, its own vjp makes NaN of that 0: guard the
@@ -77,8 +86,10 @@ where.vjp(
 
 
 @primitive()
-def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Array:
-    """Return x limited to [low, high]. The gradient is 1 inside and at both ends, 0 outside.
+def clip(
+    x: Num[Array, "*shape"] | float, *, low: float | None = None, high: float | None = None
+) -> Num[Array, "*shape"]:
+    """Return x limited to [low, high]. The gradient is 1 inside and at both ends, 0 outside and at NaN, as in PyTorch.
 
     Example:
         >>> clip(3.0, low=0.0, high=1.0)
@@ -90,9 +101,44 @@ def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Ar
 clip.vjp(x=lambda g, x, out: where(x == out, g, 0.0))
 
 
+@primitive()
+def nan_to_num(
+    x: Num[Array, "*shape"], *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Num[Array, "*shape"]:
+    """Return x with numbers in place of NaN and infinities. The gradient is 1 where x stays as it is, and 0 where it is replaced.
+
+    Args:
+        x: any shape.
+        nan: what NaN becomes.
+        posinf: what infinity becomes; by default the largest number of x's dtype.
+        neginf: what minus infinity becomes; by default the lowest number of x's dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> nan_to_num(np.array([1.0, float("nan"), float("inf")]), posinf=9.0)
+        array([1., 0., 9.])
+    """
+    if x.dtype.kind != "f":
+        return x.copy()
+    module = array_module(x)  # its own nan_to_num makes the CPU wait for the GPU
+    ends = module.finfo(x.dtype)
+    for place, number in (
+        (x != x, nan),
+        (x == float("inf"), ends.max if posinf is None else posinf),
+        (x == float("-inf"), ends.min if neginf is None else neginf),
+    ):
+        x = module.where(place, float(number), x)
+    return x
+
+
+nan_to_num.vjp(x=lambda g, x, out: where(x == out, g, 0.0))
+
+
 @primitive(broadcasts=True)
-def maximum(a: Array, b: Array) -> Array:
+def maximum(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Shaped[Array, "*shape"]:
     """Return the larger of a and b, broadcasting; where they are equal each gets half of the gradient.
+
+    If one of the two is NaN, so is the result, and both get the whole gradient, as in PyTorch.
 
     Example:
         >>> maximum(1.0, 2.0)
@@ -102,8 +148,10 @@ def maximum(a: Array, b: Array) -> Array:
 
 
 @primitive(broadcasts=True)
-def minimum(a: Array, b: Array) -> Array:
+def minimum(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Shaped[Array, "*shape"]:
     """Return the smaller of a and b, broadcasting; where they are equal each gets half of the gradient.
+
+    If one of the two is NaN, so is the result, and both get the whole gradient, as in PyTorch.
 
     Example:
         >>> minimum(1.0, 2.0)
@@ -112,19 +160,19 @@ def minimum(a: Array, b: Array) -> Array:
     return array_module(a, b).minimum(a, b)
 
 
-def _share(g: Array, chosen: Array, other: Array, out: Array) -> Array:
-    """All of g where `chosen` alone is the output, half of it in a tie."""
-    return where(chosen == out, where(other == out, 0.5 * g, g), 0.0)
+def _share(g: Array, is_other: Array, is_tie: Array) -> Array:
+    """Return 0 where the other argument is the output, half of g in a tie, else g. Comparisons with NaN are false."""
+    return where(is_other, 0.0, where(is_tie, 0.5 * g, g))
 
 
-maximum.vjp(a=lambda g, a, b, out: _share(g, a, b, out), b=lambda g, a, b, out: _share(g, b, a, out))
-minimum.vjp(a=lambda g, a, b, out: _share(g, a, b, out), b=lambda g, a, b, out: _share(g, b, a, out))
+maximum.vjp(a=lambda g, a, b: _share(g, a < b, a == b), b=lambda g, a, b: _share(g, b < a, a == b))
+minimum.vjp(a=lambda g, a, b: _share(g, a > b, a == b), b=lambda g, a, b: _share(g, b > a, a == b))
 
 # ---------------------------------------------------------------------------------------------------------- arithmetic
 
 
 @primitive(broadcasts=True)
-def subtract(a: Array, b: Array) -> Array:
+def subtract(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Num[Array, "*shape"]:
     """Return a - b, broadcasting.
 
     Example:
@@ -138,7 +186,7 @@ subtract.vjp(a=lambda g: g, b=lambda g: -g)
 
 
 @primitive(broadcasts=True)
-def multiply(a: Array, b: Array) -> Array:
+def multiply(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Shaped[Array, "*shape"]:
     """Return a * b, broadcasting.
 
     Example:
@@ -152,7 +200,7 @@ multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
 
 
 @primitive(broadcasts=True)
-def divide(a: Array, b: Array) -> Array:
+def divide(a: Shaped[Array, "*#shape"] | float, b: Shaped[Array, "*#shape"] | float) -> Float[Array, "*shape"]:
     """Return a / b, broadcasting.
 
     Example:
@@ -166,7 +214,7 @@ divide.vjp(a=lambda g, b: g / b, b=lambda g, b, out: -g * out / b)
 
 
 @primitive()
-def negative(x: Array) -> Array:
+def negative(x: Num[Array, "*shape"] | float) -> Num[Array, "*shape"]:
     """Return -x.
 
     Example:
@@ -180,7 +228,7 @@ negative.vjp(x=lambda g: -g)
 
 
 @primitive()
-def sign(x: Array) -> Array:
+def sign(x: Num[Array, "*shape"] | float) -> Num[Array, "*shape"]:
     """Return -1, 0 or 1. It is constant in pieces: no gradient flows through it.
 
     Example:
@@ -194,7 +242,7 @@ sign.vjp(x=None)
 
 
 @primitive()
-def abs(x: Array) -> Array:
+def abs(x: Num[Array, "*shape"] | float) -> Num[Array, "*shape"]:
     """Return |x|; the gradient at 0 is 0.
 
     Example:
@@ -210,7 +258,7 @@ abs.vjp(x=lambda g, x: g * sign(x))
 
 
 @primitive()
-def exp(x: Array) -> Array:
+def exp(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return e^x.
 
     Example:
@@ -224,7 +272,7 @@ exp.vjp(x=lambda g, out: g * out)
 
 
 @primitive()
-def expm1(x: Array) -> Array:
+def expm1(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return e^x - 1, accurate near 0.
 
     Example:
@@ -238,7 +286,7 @@ expm1.vjp(x=lambda g, out: g * (out + 1.0))
 
 
 @primitive()
-def log(x: Array) -> Array:
+def log(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return the natural logarithm; -inf at 0 and NaN below, as NumPy.
 
     Example:
@@ -252,7 +300,7 @@ log.vjp(x=lambda g, x: g / x)
 
 
 @primitive()
-def log1p(x: Array) -> Array:
+def log1p(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return log(1 + x), accurate near 0.
 
     Example:
@@ -266,7 +314,7 @@ log1p.vjp(x=lambda g, x: g / (x + 1.0))
 
 
 @primitive()
-def sqrt(x: Array) -> Array:
+def sqrt(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return the square root; its gradient at 0 is infinite.
 
     Example:
@@ -280,10 +328,11 @@ sqrt.vjp(x=lambda g, out: 0.5 * g / out)
 
 
 @primitive(broadcasts=True)
-def power(a: Array, b: Array) -> Array:
+def power(a: Num[Array, "*#shape"] | float, b: Num[Array, "*#shape"] | float) -> Num[Array, "*shape"]:
     """Return a ** b, broadcasting.
 
-    At a = 0 the gradient with respect to b is 0, and at b = 0 the gradient with respect to a is 0, also where a = 0.
+    The gradients are b a^(b - 1) and a^b log a. Where one of these products has no value, it is the limit: at a = 0 the second is 0 for
+    b > 0 and -inf for b < 0, and at a = inf it is 0 for b < 0. At a = b = 0 both are taken as 0. For a negative a the second is NaN.
 
     Example:
         >>> power(3.0, 2.0)
@@ -293,28 +342,29 @@ def power(a: Array, b: Array) -> Array:
 
 
 def _power_slope(a: Array, b: Array) -> Array:
-    """d(a^b)/da = b a^(b-1)."""
+    """d(a^b)/da = b a^(b-1); at a = b = 0 it is 0."""
     if isinstance(b, int | float):
         return b * a ** (b - 1) if b != 0 else 0.0
-    return b * a ** where(b == 0, 1.0, b - 1.0)
+    is_both_zero = where(a == 0, b == 0, False)
+    return b * a ** where(is_both_zero, 1.0, b - 1.0)
 
 
-def _log_base(a: Array) -> Array:
-    """log(a), with 0 at a = 0, where a^b does not depend on b."""
+def _power_growth(g: Array, a: Array, b: Array, out: Array) -> Array:
+    """g d(a^b)/db = g a^b log(a), where 0 times infinity is 0; at a = b = 0 it is 0."""
     if isinstance(a, int | float):
-        return math.log(a) if a > 0 else 0.0
-    return log(where(a == 0, 1.0, a))
+        if a > 0:
+            return g * out * math.log(a)
+        return where(b < 0, g * float("-inf"), 0.0) if a == 0 else g * float("nan")
+    is_settled = where(out == 0, True, where(a == 0, b == 0, False))
+    return g * out * log(where(is_settled, 1.0, a))
 
 
-power.vjp(
-    a=lambda g, a, b: g * _power_slope(a, b),
-    b=lambda g, a, out: g * out * _log_base(a),
-)
+power.vjp(a=lambda g, a, b: g * _power_slope(a, b), b=_power_growth)
 
 
 @primitive()
-def erf(x: Array) -> Array:
-    """Return the error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+def erf(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
+    """Return the error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x. In float32 on the CPU it is right to 6 ulp, 4e-7.
 
     Example:
         >>> erf(0.0)
@@ -324,19 +374,22 @@ def erf(x: Array) -> Array:
 
 
 @primitive()
-def erf_backward(g: Array, x: Array) -> Array:
+def erf_backward(g: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return g 2/sqrt(pi) exp(-x^2), the vjp of erf(x)."""
     return kernels.erf_backward(g, x)
 
 
 erf.vjp(x=lambda g, x: erf_backward(g, x))
-erf_backward.vjp(g=lambda h, x: erf_backward(h, x), x=lambda h, g, x: -2.0 * x * erf_backward(h * g, x))
+erf_backward.vjp(
+    g=lambda h, x: erf_backward(h, x),
+    x=lambda h, g, x: -2.0 * clip(x, low=-BELL_END, high=BELL_END) * erf_backward(h * g, x),
+)
 
 # ------------------------------------------------------------------------------------------ trigonometry
 
 
 @primitive()
-def sin(x: Array) -> Array:
+def sin(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return the sine of x radians.
 
     Example:
@@ -347,7 +400,7 @@ def sin(x: Array) -> Array:
 
 
 @primitive()
-def cos(x: Array) -> Array:
+def cos(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return the cosine of x radians.
 
     Example:
@@ -364,8 +417,8 @@ cos.vjp(x=lambda g, x: -g * sin(x))
 
 
 @primitive()
-def tanh(x: Array) -> Array:
-    """Return the hyperbolic tangent.
+def tanh(x: Num[Array, "*shape"] | float) -> Float[Array, "*shape"]:
+    """Return the hyperbolic tangent. In float32 on the CPU it is right to 6 ulp, 4e-7, and its gradient to 7e-7.
 
     Example:
         >>> tanh(0.0)
@@ -375,7 +428,7 @@ def tanh(x: Array) -> Array:
 
 
 @primitive()
-def tanh_backward(g: Array, y: Array) -> Array:
+def tanh_backward(g: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return g (1 - y^2), the vjp of y = tanh(x)."""
     return kernels.tanh_backward(g, y)
 
@@ -385,7 +438,7 @@ tanh_backward.vjp(g=lambda h, y: tanh_backward(h, y), y=lambda h, g, y: -2.0 * h
 
 
 @primitive()
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Float[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return the logistic function 1 / (1 + e^-x).
 
     Example:
@@ -396,7 +449,7 @@ def sigmoid(x: Array) -> Array:
 
 
 @primitive()
-def sigmoid_backward(g: Array, y: Array) -> Array:
+def sigmoid_backward(g: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return g y (1 - y), the vjp of y = sigmoid(x)."""
     return kernels.sigmoid_backward(g, y)
 
@@ -406,7 +459,7 @@ sigmoid_backward.vjp(g=lambda h, y: sigmoid_backward(h, y), y=lambda h, g, y: h 
 
 
 @primitive()
-def softplus(x: Array) -> Array:
+def softplus(x: Float[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return log(1 + e^x), without overflow: softplus(-l) is -log sigmoid(l), the cross-entropy of a logit l.
 
     Example:
@@ -417,7 +470,7 @@ def softplus(x: Array) -> Array:
 
 
 @primitive()
-def softplus_backward(g: Array, x: Array) -> Array:
+def softplus_backward(g: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return g sigmoid(x), the vjp of softplus(x)."""
     return kernels.softplus_backward(g, x)
 
@@ -430,7 +483,7 @@ softplus_backward.vjp(
 
 
 @primitive()
-def silu(x: Array) -> Array:
+def silu(x: Float[Array, "*shape"] | float) -> Float[Array, "*shape"]:
     """Return x sigmoid(x), also called swish (Elfwing et al. 2018; Ramachandran et al. 2017).
 
     Example:
@@ -441,14 +494,14 @@ def silu(x: Array) -> Array:
 
 
 @primitive()
-def silu_backward(g: Array, x: Array) -> Array:
+def silu_backward(g: Float[Array, "*shape"], x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return g s (1 + x (1 - s)) with s = sigmoid(x), the vjp of silu(x)."""
     return kernels.silu_backward(g, x)
 
 
 def _silu_curvature(x: Array) -> Array:
     s = sigmoid(x)
-    return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
+    return s * (1.0 - s) * (2.0 + clip(x, low=-SIGMOID_END, high=SIGMOID_END) * (1.0 - 2.0 * s))
 
 
 silu.vjp(x=lambda g, x: silu_backward(g, x))
@@ -458,8 +511,10 @@ GELU_FORMS = ("exact", "tanh")
 
 
 @primitive()
-def gelu(x: Array, *, form: str = "exact") -> Array:
+def gelu(x: Float[Array, "*shape"] | float, *, form: str = "exact") -> Float[Array, "*shape"]:
     """Return x Phi(x), Phi the distribution function of N(0, 1) (Hendrycks & Gimpel 2016).
+
+    In float32 on the CPU the error is at most 3e-7 |x|, which leaves no digits in the left tail, where Phi is smaller than 3e-7.
 
     Args:
         x: any shape.
@@ -475,12 +530,13 @@ def gelu(x: Array, *, form: str = "exact") -> Array:
 
 
 @primitive()
-def gelu_backward(g: Array, x: Array, *, form: str) -> Array:
+def gelu_backward(g: Float[Array, "*shape"], x: Float[Array, "*shape"], *, form: str) -> Float[Array, "*shape"]:
     """Return g (Phi(x) + x phi(x)), the vjp of gelu(x), or that of its tanh form."""
     return kernels.gelu_backward(g, x) if form == "exact" else kernels.gelu_tanh_backward(g, x)
 
 
 def _gelu_curvature(x: Array, form: str) -> Array:
+    x = clip(x, low=-BELL_END, high=BELL_END)
     if form == "exact":
         return (2.0 - x * x) * exp(-0.5 * x * x) / SQRT_2_PI
     c, a = math.sqrt(2 / math.pi), 0.044715
@@ -499,8 +555,8 @@ gelu_backward.vjp(
 
 
 @primitive()
-def relu(x: Array) -> Array:
-    """Return max(x, 0); the gradient at 0 is 0.
+def relu(x: Float[Array, "*shape"] | float) -> Float[Array, "*shape"]:
+    """Return max(x, 0); the gradient is 0 at 0, and 1 at NaN.
 
     Example:
         >>> relu(-1.0)
@@ -510,8 +566,8 @@ def relu(x: Array) -> Array:
 
 
 @primitive()
-def relu_backward(g: Array, y: Array) -> Array:
-    """Return g where y > 0 and 0 elsewhere, the vjp of y = relu(x)."""
+def relu_backward(g: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return 0 where y <= 0 and g elsewhere, the vjp of y = relu(x)."""
     return kernels.relu_backward(g, y)
 
 
@@ -520,7 +576,7 @@ relu_backward.vjp(g=lambda h, y: relu_backward(h, y), y=None)
 
 
 @primitive()
-def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
+def leaky_relu(x: Float[Array, "*shape"] | float, *, slope: float = 0.01) -> Float[Array, "*shape"]:
     """Return x where x > 0 and slope * x elsewhere; the gradient at 0 is `slope`.
 
     Example:
@@ -531,7 +587,9 @@ def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
 
 
 @primitive()
-def leaky_relu_backward(g: Array, x: Array, *, slope: float) -> Array:
+def leaky_relu_backward(
+    g: Float[Array, "*shape"], x: Float[Array, "*shape"], *, slope: float
+) -> Float[Array, "*shape"]:
     """Return g where x > 0 and slope * g elsewhere, the vjp of leaky_relu(x)."""
     return kernels.leaky_relu_backward(g, x, slope=slope)
 
@@ -541,7 +599,7 @@ leaky_relu_backward.vjp(g=lambda h, x, slope: leaky_relu_backward(h, x, slope=sl
 
 
 @primitive()
-def elu(x: Array, *, alpha: float = 1.0) -> Array:
+def elu(x: Float[Array, "*shape"] | float, *, alpha: float = 1.0) -> Float[Array, "*shape"]:
     """Return x where x > 0 and alpha (e^x - 1) elsewhere; the gradient at 0 is `alpha` (Clevert et al. 2016).
 
     Example:
@@ -552,7 +610,7 @@ def elu(x: Array, *, alpha: float = 1.0) -> Array:
 
 
 @primitive()
-def elu_backward(g: Array, x: Array, *, alpha: float) -> Array:
+def elu_backward(g: Float[Array, "*shape"], x: Float[Array, "*shape"], *, alpha: float) -> Float[Array, "*shape"]:
     """Return g where x > 0 and g alpha e^x elsewhere, the vjp of elu(x)."""
     return kernels.elu_backward(g, x, alpha=alpha)
 

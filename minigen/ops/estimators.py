@@ -1,16 +1,24 @@
-"""Gradients by choice: operations whose gradient is not the derivative of their value, but what is put in its place.
+"""Gradient estimators: the straight-through estimator, and the reversed gradient of adversarial training.
 
-`testing.gradcheck` compares gradients with finite differences of the value. For these two it is meant to fail.
+Each passes on a gradient that is not the derivative of its value. So `testing.gradcheck`, which compares gradients with finite
+differences of the value, is meant to fail for them.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: F401 - for the examples
 
 from minigen.backend import Array, device_of
 from minigen.engine import primitive
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
 
 @primitive(is_view=True)
-def gradient_reversal(x: Array, *, scale: float = 1.0) -> Array:
+def gradient_reversal(x: Shaped[Array, "*shape"], *, scale: float = 1.0) -> Shaped[Array, "*shape"]:
     """Return x as it is, and pass the gradient on times -scale.
 
     What lies before it ascends the loss that what lies behind it descends: one backward pass serves two players (Ganin & Lempitsky 2015,
@@ -37,7 +45,7 @@ gradient_reversal.vjp(x=lambda g, scale: g * -scale)
 
 
 @primitive(is_view=True)
-def straight_through(hard: Array, soft: Array) -> Array:
+def straight_through(hard: Shaped[Array, "*shape"], soft: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the value of `hard` with the gradient of `soft`: the straight-through estimator.
 
     A step has a slope of 0 wherever it has one, so nothing before it would learn. The gradient of a smooth stand-in is taken in its place,

@@ -6,7 +6,9 @@
 It is an operation of its own because a gated network has one behind every convolution: the halves are read where they stand.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from minigen import kernels
 from minigen.backend import Array
@@ -14,9 +16,12 @@ from minigen.engine import primitive
 from minigen.ops.elementwise import sigmoid, tanh
 from minigen.ops.shape import concatenate, split
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 @primitive()
-def gated_tanh(x: Array) -> Array:
+def gated_tanh(x: Float[Array, "*batch 2*p"]) -> Float[Array, "*batch p"]:
     """Return tanh(a) sigmoid(b), where x is a and b one behind the other along the last axis.
 
     Args:
@@ -39,7 +44,7 @@ def gated_tanh(x: Array) -> Array:
 
 
 @primitive()
-def gated_tanh_backward(g: Array, x: Array) -> Array:
+def gated_tanh_backward(g: Float[Array, "*batch p"], x: Float[Array, "*batch 2*p"]) -> Float[Array, "*batch 2*p"]:
     """Return g (1 - t^2) s beside g t s (1 - s), the vjp of gated_tanh(x): g (..., p) and x (..., 2p) -> (..., 2p)."""
     return kernels.gated_tanh_backward(g, x)
 

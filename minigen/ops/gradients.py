@@ -33,7 +33,7 @@ def gradients_of(function: Callable[..., Any]) -> Callable[..., tuple[Tensor | N
     names = [parameter.name for parameter in parameters[count:]]
 
     def vjp(g: Any, *values: Any) -> tuple[Tensor | None, ...]:
-        # One argument may have been computed from another: each is given a node of its own, and gradients are taken of these.
+        # One argument may have been computed from another: each is given a node of its own, and gradients are taken with respect to these.
         own = [reshape(a, shape=a.shape) if isinstance(a, Tensor) and a.requires_grad else a for a in values[:count]]
         wanted = [i for i, a in enumerate(own) if isinstance(a, Tensor) and a.requires_grad]
         output = function(*own, **dict(zip(names, values[count:], strict=True)))

@@ -9,24 +9,33 @@ There a diagonal is made a column by *skewing* the image: each row is shifted by
 section 3.2, figure 3).
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from minigen import kernels
 from minigen.backend import Array
-from minigen.engine import TensorLike, primitive
+from minigen.engine import Tensor, TensorLike, primitive
 from minigen.kernels.image_lstm.lines import geometry, margin, steps
 from minigen.ops.elementwise import sigmoid, tanh
 from minigen.ops.gradients import gradients_of
 from minigen.ops.shape import concatenate, flip, pad, reshape, split, stack
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
 
 @primitive(residuals=("gates", "cells"))
-def image_lstm(inputs: Array, weight: Array, *, direction: str) -> tuple[Array, Array, Array]:
+def image_lstm(
+    inputs: Float[Array, "N H W 4*F"], weight: Float[Array, "K F 4*F"], *, direction: str
+) -> tuple[Float[Array, "N H W F"], Float[Array, "N H W 4*F"], Float[Array, "N H W F"]]:
     """Return the states, (N, H, W, F), for the inputs of the gates, (N, H, W, 4F), and the weight of K taps, (K, F, 4F)."""
     return kernels.image_lstm_forward(inputs, weight, direction=direction)
 
 
-def image_lstm_lines(inputs: TensorLike, weight: TensorLike, *, direction: str) -> Any:
+def image_lstm_lines(
+    inputs: Float[TensorLike, "N H W 4*F"], weight: Float[TensorLike, "K F 4*F"], *, direction: str
+) -> Float[Tensor, "N H W F"]:
     """Return the same, line by line."""
     (taps, features, _), beyond = weight.shape, margin(direction, weight.shape[0])
     matrix = reshape(weight, shape=(taps * features, 4 * features))
@@ -67,7 +76,7 @@ def _image_lstm_vjp(
 # ----------------------------------------------------------------------------------------------------------- skewing
 
 
-def skew(x: TensorLike) -> Any:
+def skew(x: Shaped[TensorLike, "N H W C"]) -> Shaped[Tensor, "N H W+H-1 C"]:
     """Shift each row of an image by one against the row above, (N, H, W, C) -> (N, H, W + H - 1, C): diagonals become columns.
 
     Row i is shifted by i: flat, each row but the last ends one pixel later than it would, and so the next one begins later.
@@ -85,7 +94,7 @@ def skew(x: TensorLike) -> Any:
     return reshape(flat, shape=(n, height, width + height - 1, channels))
 
 
-def unskew(x: TensorLike) -> Any:
+def unskew(x: Shaped[TensorLike, "N H W+H-1 C"]) -> Shaped[Tensor, "N H W C"]:
     """Undo `skew`, (N, H, W + H - 1, C) -> (N, H, W, C).
 
     Example:

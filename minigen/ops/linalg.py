@@ -1,13 +1,18 @@
 """Products: matrices, affine maps, and Einstein sums."""
 
+from __future__ import annotations
+
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
 from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 # ------------------------------------------------------------------------------------------------ matrix products
 #
@@ -20,7 +25,9 @@ from minigen.ops.shape import broadcast_to, expand_dims, reshape, squeeze
 
 
 @primitive(broadcasts=True)
-def matrix_product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
+def matrix_product(
+    a: Num[Array, "*#batch _ _"], b: Num[Array, "*#batch _ _"], *, transpose_a: bool = False, transpose_b: bool = False
+) -> Num[Array, "*batch _ _"]:
     """Return a @ b for stacks of matrices, (..., n, k) and (..., k, m), either of them transposed first; leading axes broadcast."""
     return kernels.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b)
 
@@ -41,7 +48,9 @@ matrix_product.vjp(a=_matrix_product_vjp_a, b=_matrix_product_vjp_b)
 
 
 @composite
-def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+def matmul(
+    a: Num[TensorLike, "*#batch n k"] | Num[TensorLike, "k"], b: Num[TensorLike, "*#batch k m"] | Num[TensorLike, "k"]
+) -> Num[Tensor, "..."]:
     """Return the matrix product a @ b by NumPy's rules.
 
     Args:
@@ -71,7 +80,9 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 @primitive(broadcasts=True)
-def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+def linear(
+    x: Num[Array, "*batch in"], weight: Num[Array, "in out"], bias: Num[Array, "out"] | None = None
+) -> Num[Array, "*batch out"]:
     """Return the affine map x @ weight + bias along the last axis.
 
     Args:
@@ -126,7 +137,7 @@ linear.vjp(
 
 
 @primitive(broadcasts=True)
-def einstein_sum(*arrays: Array, inputs: tuple[str, ...], output: str) -> Array:
+def einstein_sum(*arrays: Num[Array, "..."], inputs: tuple[str, ...], output: str) -> Num[Array, "..."]:
     """Return the Einstein sum of the arrays with one string of letters each; no letter twice in one string."""
     out = array_module(*arrays).einsum(f"{','.join(inputs)}->{output}", *arrays)
     return out.copy() if len(arrays) == 1 else out  # of one array NumPy returns a view where it can
@@ -152,7 +163,7 @@ einstein_sum.vjp(arrays=_einstein_sum_vjp)
 
 
 @composite
-def einsum(subscripts: str, *arrays: TensorLike) -> Tensor:
+def einsum(subscripts: str, *arrays: Num[TensorLike, "..."]) -> Num[Tensor, "..."]:
     """Return an Einstein sum: letters name axes, letters missing on the right are summed over.
 
     Args:
@@ -165,6 +176,8 @@ def einsum(subscripts: str, *arrays: TensorLike) -> Tensor:
         >>> einsum("ij,j->i", np.ones((2, 3)), np.ones(3))
         array([3., 3.])
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(f'einsum: subscripts is a {type(subscripts).__name__}, expected letters such as "ij,jk->ik"')
     inputs, output = _parsed(subscripts, [len(array.shape) for array in arrays])
     unused = iter(sorted(set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") - set("".join(inputs) + output)))
     operands = list(arrays)
@@ -173,6 +186,11 @@ def einsum(subscripts: str, *arrays: TensorLike) -> Tensor:
             if letter in letters[:axis]:
                 fresh = next(unused)
                 data = arrays[i].data if isinstance(arrays[i], Tensor) else arrays[i]
+                if data.shape[axis] != data.shape[letters.index(letter)]:
+                    raise ValueError(
+                        f"einsum: {letters!r} in {subscripts!r} reads a diagonal, whose axes must be of one length; "
+                        f"array {i} has shape {data.shape}"
+                    )
                 inputs[i] = inputs[i][:axis] + fresh + inputs[i][axis + 1 :]
                 inputs.append(letter + fresh)
                 operands.append(array_module(data).eye(data.shape[axis], dtype=data.dtype))

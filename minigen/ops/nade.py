@@ -6,26 +6,41 @@ nothing but its arguments, and its gradient walks the sites back, with the sums 
 the sums written out, as they stand in `nade_sums`.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from minigen import kernels
 from minigen.backend import Array
-from minigen.engine import TensorLike, primitive, sum_to
+from minigen.engine import Tensor, TensorLike, primitive, sum_to
 from minigen.ops.elementwise import sigmoid
 from minigen.ops.gradients import gradients_of
 from minigen.ops.reduce import cumsum, sum
 from minigen.ops.shape import broadcast_to, concatenate, expand_dims
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 @primitive()
-def nade_logits(x: Array, weight: Array, hidden_bias: Array, out_weight: Array, bias: Array) -> Array:
+def nade_logits(
+    x: Float[Array, "N D"],
+    weight: Float[Array, "D H"],
+    hidden_bias: Float[Array, "H"],
+    out_weight: Float[Array, "D H"],
+    bias: Float[Array, "D"],
+) -> Float[Array, "N D"]:
     """Return the logits of all sites, (N, D), for x (N, D), weight (D, H), hidden_bias (H,), out_weight (D, H) and bias (D,)."""
     return kernels.nade_forward(x, weight, hidden_bias, out_weight, bias)
 
 
 def nade_sums(
-    x: TensorLike, weight: TensorLike, hidden_bias: TensorLike, out_weight: TensorLike, bias: TensorLike
-) -> Any:
+    x: Float[TensorLike, "N D"],
+    weight: Float[TensorLike, "D H"],
+    hidden_bias: Float[TensorLike, "H"],
+    out_weight: Float[TensorLike, "D H"],
+    bias: Float[TensorLike, "D"],
+) -> Float[Tensor, "N D"]:
     """Return the same from the hidden units of all sites at once."""
     terms = expand_dims(x, 2) * weight  # (N, D, H): x_i W_i
     first = broadcast_to(hidden_bias, shape=(terms.shape[0], 1, terms.shape[2]))  # c

@@ -4,6 +4,9 @@ In a group of n values let mu be the mean, v the mean of (x - mu)^2, and s = 1 /
 
     x^ = s (x - mu),    y = w x^ + b.                          Ioffe & Szegedy 2015, "Batch normalization", algorithm 1
 
+The square of a deviation from the mean is never formed where it could overflow: float32 is normalized correctly up to deviations of 1e30,
+and float64 up to 1e300. How small they may be depends on epsilon.
+
 `axes` says which values are a group. Of images (N, H, W, C), batch normalization takes (0, 1, 2), layer normalization (3,) or (1, 2, 3),
 instance normalization (1, 2).
 
@@ -17,75 +20,102 @@ is the gradient for a cotangent g of x^. In its own two gradients, for a cotange
                  with respect to x:    -s (x^ m(h B(g, x)) + B(h, x) m(g x^) + B(g, x) m(h x^)).
 """
 
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np  # noqa: F401 - for the examples
 
 from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, primitive
 from minigen.ops.composite import composite
-from minigen.ops.elementwise import sqrt
 from minigen.ops.reduce import mean as average
-from minigen.ops.reduce import var
+from minigen.ops.reduce import root_mean_square
 from minigen.ops.shape import checked_axes
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def moments(x: TensorLike, *, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the mean and the (biased) variance over the axes, which stay with length 1, as arrays: constants of the graph.
+
+@composite
+def mean_and_deviation(
+    x: Float[TensorLike, "..."], *, axes: tuple[int, ...]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Return the mean and the (biased) standard deviation over the axes, which stay with length 1, as arrays: constants of the graph.
 
     Example:
-        >>> moments(np.array([[1.0], [3.0]]), axes=(0,))
+        >>> mean_and_deviation(np.array([[1.0], [3.0]]), axes=(0,))
         (array([[2.]]), array([[1.]]))
     """
-    return kernels.moments(x.data if isinstance(x, Tensor) else x, axes=axes)
+    return kernels.mean_and_deviation(x.data if isinstance(x, Tensor) else x, axes=axes)
+
+
+def scale_of(deviation: Float[Array, "*shape"], epsilon: float) -> Float[Array, "*shape"]:
+    """Return s = 1 / sqrt(deviation^2 + epsilon), without the square.
+
+    Example:
+        >>> scale_of(np.array([1e200]), epsilon=1e-5)
+        array([1.e-200])
+    """
+    return 1.0 / array_module(deviation).hypot(deviation, math.sqrt(epsilon))
 
 
 @primitive(broadcasts=True)
 def normalize_by(
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    mean: Array,
-    variance: Array,
+    x: Float[Array, "*shape"],
+    weight: Float[Array, "*#shape"] | None,
+    bias: Float[Array, "*#shape"] | None,
+    mean: Float[Array, "*#shape"],
+    scale: Float[Array, "*#shape"],
     *,
     axes: tuple[int, ...],
     epsilon: float,
-) -> Array:
-    """Return weight (x - mean) / sqrt(variance + epsilon) + bias, where mean and variance are `moments(x, axes=axes)`.
+) -> Float[Array, "*shape"]:
+    """Return weight (x - mean) scale + bias, where mean is that of x over the axes, and scale 1 / sqrt(x's variance + epsilon).
 
     They are given, and not computed here, for a layer that wants them too. How they depend on x is a part of the gradient of x.
     """
-    return kernels.normalize_by(x, weight, bias, mean, _scale(variance, epsilon), axes=axes)
+    return kernels.normalize_by(x, weight, bias, mean, scale, axes=axes)
 
 
-@primitive(broadcasts=True, residuals=("mean", "variance"))
+@primitive(broadcasts=True, residuals=("mean", "scale"))
 def normalize_groups(
-    x: Array, weight: Array | None, bias: Array | None, *, axes: tuple[int, ...], epsilon: float
-) -> tuple[Array, Array, Array]:
-    """Return the same, in one pass over x where a group fits into the cache; and mean and variance."""
+    x: Float[Array, "*shape"],
+    weight: Float[Array, "*#shape"] | None,
+    bias: Float[Array, "*#shape"] | None,
+    *,
+    axes: tuple[int, ...],
+    epsilon: float,
+) -> tuple[Float[Array, "*shape"], Float[Array, "*#shape"], Float[Array, "*#shape"]]:
+    """Return what `normalize_by` does, in one pass over x where a group fits into the cache; the residuals are mean and scale."""
     return kernels.normalize(x, weight, bias, axes=axes, epsilon=epsilon)
 
 
 @primitive()
 def normalize_backward(
-    g: Array, x: Array, mean: Array, variance: Array, *, axes: tuple[int, ...], epsilon: float
-) -> Array:
-    """Return B(g, x), the vjp of x^, where mean and variance are `moments(x, axes=axes)`."""
-    return kernels.normalize_backward(g, x, None, mean, _scale(variance, epsilon), axes=axes, bias_shape=())[0]
-
-
-def _scale(variance: Array, epsilon: float) -> Array:
-    return 1.0 / array_module(variance).sqrt(variance + epsilon)
+    g: Float[Array, "*shape"],
+    x: Float[Array, "*shape"],
+    mean: Float[Array, "*#shape"],
+    scale: Float[Array, "*#shape"],
+    *,
+    axes: tuple[int, ...],
+    epsilon: float,
+) -> Float[Array, "*shape"]:
+    """Return B(g, x), the vjp of x^, where mean and scale are as in `normalize_by`."""
+    return kernels.normalize_backward(g, x, None, mean, scale, axes=axes, bias_shape=())[0]
 
 
 def _gradients(
-    g: Array, x: Array, weight: Array | None, mean: Array, variance: Array, axes: tuple[int, ...], epsilon: float
+    g: Array, x: Array, weight: Array | None, mean: Array, scale: Array, axes: tuple[int, ...], epsilon: float
 ) -> tuple[Array | None, ...]:
     """Return the gradients of x, weight and bias; the engine sums over axes along which weight and bias were broadcast."""
     weighted = g if weight is None else g * weight
-    along_x = normalize_backward(weighted, x, mean, variance, axes=axes, epsilon=epsilon)
+    along_x = normalize_backward(weighted, x, mean, scale, axes=axes, epsilon=epsilon)
     if weight is None:
         return along_x, None, g
-    return along_x, g * normalize_by(x, None, None, mean, variance, axes=axes, epsilon=epsilon), g
+    return along_x, g * normalize_by(x, None, None, mean, scale, axes=axes, epsilon=epsilon), g
 
 
 def _fused_gradients(
@@ -94,26 +124,26 @@ def _fused_gradients(
     weight: Array | None,
     bias_shape: tuple[int, ...],
     mean: Array,
-    variance: Array,
+    scale: Array,
     axes: tuple[int, ...],
-    epsilon: float,
 ) -> tuple[Array | None, ...]:
-    scale = _scale(variance, epsilon)
     return kernels.normalize_backward(g, x, weight, mean, scale, axes=axes, bias_shape=bias_shape)
 
 
 def _normalize_backward_vjp_x(
-    h: Array, g: Array, x: Array, mean: Array, variance: Array, axes: tuple[int, ...], epsilon: float
+    h: Array, g: Array, x: Array, mean: Array, scale: Array, axes: tuple[int, ...], epsilon: float
 ) -> Array:
-    normal = normalize_by(x, None, None, mean, variance, axes=axes, epsilon=epsilon)
-    along_g = normalize_backward(g, x, mean, variance, axes=axes, epsilon=epsilon)
-    along_h = normalize_backward(h, x, mean, variance, axes=axes, epsilon=epsilon)
-    scale = 1.0 / sqrt(var(x, axis=axes, keepdims=True) + epsilon)  # from x again, on which it depends
+    normal = normalize_by(x, None, None, mean, scale, axes=axes, epsilon=epsilon)
+    along_g = normalize_backward(g, x, mean, scale, axes=axes, epsilon=epsilon)
+    along_h = normalize_backward(h, x, mean, scale, axes=axes, epsilon=epsilon)
 
     def m(a: Array) -> Array:
         return average(a, axis=axes, keepdims=True)
 
-    return -scale * (normal * m(h * along_g) + along_h * m(g * normal) + along_g * m(h * normal))
+    root = root_mean_square(
+        x - m(x), axis=axes, keepdims=True, epsilon=epsilon
+    )  # 1 / scale, from x again, on which it depends
+    return (-1.0 / root) * (normal * m(h * along_g) + along_h * m(g * normal) + along_g * m(h * normal))
 
 
 normalize_by.joint_vjp(_gradients)
@@ -121,22 +151,22 @@ normalize_by.fused_vjp(_fused_gradients)
 normalize_groups.joint_vjp(_gradients)
 normalize_groups.fused_vjp(_fused_gradients)
 normalize_backward.vjp(
-    g=lambda h, x, mean, variance, axes, epsilon: normalize_backward(h, x, mean, variance, axes=axes, epsilon=epsilon),
+    g=lambda h, x, mean, scale, axes, epsilon: normalize_backward(h, x, mean, scale, axes=axes, epsilon=epsilon),
     x=_normalize_backward_vjp_x,
     mean=None,
-    variance=None,
+    scale=None,
 )
 
 
 @composite
 def normalize(
-    x: TensorLike,
-    weight: TensorLike | None = None,
-    bias: TensorLike | None = None,
+    x: Float[TensorLike, "*shape"],
+    weight: Float[TensorLike, "*#shape"] | None = None,
+    bias: Float[TensorLike, "*#shape"] | None = None,
     *,
     axes: tuple[int, ...],
     epsilon: float = 1e-5,
-) -> Tensor:
+) -> Float[Tensor, "*shape"]:
     """Return w (x - mu) / sqrt(v + epsilon) + b, with mean mu and variance v of x over the axes.
 
     Args:

@@ -21,9 +21,12 @@ Average pooling is window_sum. Upsampling is window_spread: with weights 1 a pix
 fades into its neighbours.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: F401 - for the examples
 
@@ -34,9 +37,13 @@ from minigen.kernels.reference import window_places
 from minigen.ops.composite import composite
 from minigen.ops.elementwise import divide, multiply
 from minigen.ops.shape import concatenate, reshape, transpose
+from minigen.sizes import Pair, pair, whole_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer, Num, Shaped
 
 H, W = 1, 2  # the axes of an image along which windows lie
-Pair = int | tuple[int, int]
+Size = int | Pair
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Windows:
 
 
 @primitive()
-def window_sum(x: Array, *, windows: Windows, weights: tuple[float, ...]) -> Array:
+def window_sum(x: Float[Array, "N H W C"], *, windows: Windows, weights: tuple[float, ...]) -> Float[Array, "N P Q C"]:
     """Return the weighted sum over every window; outside the image there are zeros."""
     out = array_module(x).zeros(windows.output_shape(x.shape), x.dtype)
     for k, seers, pixels in windows.places(x.shape[windows.axis], out.shape[windows.axis]):
@@ -94,7 +101,9 @@ def window_sum(x: Array, *, windows: Windows, weights: tuple[float, ...]) -> Arr
 
 
 @primitive()
-def window_spread(y: Array, *, windows: Windows, weights: tuple[float, ...], length: int) -> Array:
+def window_spread(
+    y: Float[Array, "N P Q C"], *, windows: Windows, weights: tuple[float, ...], length: int
+) -> Float[Array, "N H W C"]:
     """Return images of a length along the axis, to which every window has added its value, weighted."""
     out = array_module(y).zeros(windows.resized(y.shape, length), y.dtype)
     for k, seers, pixels in windows.places(length, y.shape[windows.axis]):
@@ -118,22 +127,28 @@ window_spread.vjp(y=lambda g, windows, weights: window_sum(g, windows=windows, w
 
 
 @primitive(residuals=("choice",))
-def window_max(x: Array, *, windows: Windows) -> tuple[Array, Array]:
-    """Return the largest value of every window; the residual says at which place k it stands, the first of equal ones."""
+def window_max(
+    x: Num[Array, "N H W C"], *, windows: Windows
+) -> tuple[Num[Array, "N P Q C"], Integer[Array, "N P Q C"]]:
+    """Return the largest value of every window; the residual is its place k: that of the first of equal ones, or of the last NaN."""
     shape = windows.output_shape(x.shape)
     largest, choice = kernels.window_max(windows.along(x), **windows.settings, count=shape[windows.axis])
     return largest.reshape(shape), choice.reshape(shape)
 
 
 @primitive()
-def window_put(y: Array, choice: Array, *, windows: Windows, length: int) -> Array:
+def window_put(
+    y: Num[Array, "N P Q C"], choice: Integer[Array, "N P Q C"], *, windows: Windows, length: int
+) -> Num[Array, "N H W C"]:
     """Return images of a length along the axis, to which every window has added its value at the place it chose."""
     out = kernels.window_put(windows.along(y), windows.along(choice), **windows.settings, length=length)
     return out.reshape(windows.resized(y.shape, length))
 
 
 @primitive()
-def window_pick(x: Array, choice: Array, *, windows: Windows) -> Array:
+def window_pick(
+    x: Num[Array, "N H W C"], choice: Integer[Array, "N P Q C"], *, windows: Windows
+) -> Num[Array, "N P Q C"]:
     """Return from every window the value at the place it chose."""
     out = array_module(x).zeros(choice.shape, x.dtype)
     for k, seers, pixels in windows.places(x.shape[windows.axis], choice.shape[windows.axis]):
@@ -154,8 +169,12 @@ window_put.vjp(y=lambda g, choice, windows: window_pick(g, choice, windows=windo
 
 
 @composite
-def max_pool2d(x: TensorLike, *, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
+def max_pool2d(
+    x: Num[TensorLike, "N H W C"], *, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Num[Tensor, "N P Q C"]:
     """Return the largest value of every window and channel. Of equal ones the first, row by row, gets the gradient.
+
+    A window with NaN in it gives NaN, and its last NaN gets the gradient, as in PyTorch.
 
     Args:
         x: images (N, H, W, C).
@@ -165,10 +184,10 @@ def max_pool2d(x: TensorLike, *, kernel_size: Pair, stride: Pair | None = None, 
             largest.
 
     Returns:
-        (N, H', W', C) with H' = floor((H + 2p - K) / s) + 1, and W' alike.
+        (N, P, Q, C) with P = floor((H + 2p - K) / s) + 1, and Q likewise.
 
     Raises:
-        ValueError: x is no batch of images, no window fits, or a setting is out of range.
+        ValueError: x is not a batch of images, no window fits, or a setting is out of range.
 
     Example:
         >>> max_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), kernel_size=2)[0, :, :, 0]
@@ -182,13 +201,13 @@ def max_pool2d(x: TensorLike, *, kernel_size: Pair, stride: Pair | None = None, 
 
 @composite
 def avg_pool2d(
-    x: TensorLike,
+    x: Float[TensorLike, "N H W C"],
     *,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
     count_include_pad: bool = True,
-) -> Tensor:
+) -> Float[Tensor, "N P Q C"]:
     """Return the mean of every window and channel.
 
     Args:
@@ -197,10 +216,10 @@ def avg_pool2d(
         count_include_pad: whether those zeros count, so that every sum is divided by K_H K_W, or else by the number of pixels that it has.
 
     Returns:
-        (N, H', W', C) with H' = floor((H + 2p - K) / s) + 1, and W' alike.
+        (N, P, Q, C) with P = floor((H + 2p - K) / s) + 1, and Q likewise.
 
     Raises:
-        ValueError: x is no batch of images, no window fits, or a setting is out of range.
+        ValueError: x is not a batch of images, no window fits, or a setting is out of range.
 
     Example:
         >>> avg_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), kernel_size=2)[0, :, :, 0]
@@ -221,12 +240,12 @@ def _sums(x: TensorLike, along_axes: list[Windows]) -> TensorLike:
     return x
 
 
-def _windows(name: str, x: TensorLike, kernel_size: Pair, stride: Pair | None, padding: Pair) -> list[Windows]:
+def _windows(name: str, x: TensorLike, kernel_size: Size, stride: Size | None, padding: Size) -> list[Windows]:
     """Return the windows along W and along H; this order makes the first of equal values the first row by row."""
     _check_images(name, x)
-    sizes = _pair(name, "kernel_size", kernel_size, least=1)
-    strides = sizes if stride is None else _pair(name, "stride", stride, least=1)
-    paddings = _pair(name, "padding", padding, least=0)
+    sizes = pair(name, "kernel_size", kernel_size, 1)
+    strides = sizes if stride is None else pair(name, "stride", stride, 1)
+    paddings = pair(name, "padding", padding, 0)
     along_axes = []
     for i, axis in ((1, W), (0, H)):
         windows = Windows(axis, sizes[i], strides[i], paddings[i])
@@ -242,13 +261,6 @@ def _windows(name: str, x: TensorLike, kernel_size: Pair, stride: Pair | None, p
     return along_axes
 
 
-def _pair(name: str, setting: str, value: Pair, *, least: int) -> tuple[int, int]:
-    pair = value if isinstance(value, tuple) else (value, value)
-    if len(pair) != 2 or not all(isinstance(n, int) and n >= least for n in pair):
-        raise ValueError(f"{name}: {setting} is {value!r}; expected a whole number from {least} on, or a pair of them")
-    return pair
-
-
 def _check_images(name: str, x: TensorLike) -> None:
     if len(x.shape) != 4:
         raise ValueError(f"{name}: x has shape {x.shape}; expected images (N, H, W, C)")
@@ -258,7 +270,9 @@ def _check_images(name: str, x: TensorLike) -> None:
 
 
 @composite
-def upsample2d(x: TensorLike, *, factor: int, mode: str = "nearest") -> Tensor:
+def upsample2d(
+    x: Float[TensorLike, "N H W C"], *, factor: int, mode: str = "nearest"
+) -> Float[Tensor, "N {factor}*H {factor}*W C"]:
     """Return images `factor` times as high and as wide.
 
     Args:
@@ -271,7 +285,7 @@ def upsample2d(x: TensorLike, *, factor: int, mode: str = "nearest") -> Tensor:
         (N, f H, f W, C).
 
     Raises:
-        ValueError: x is no batch of images, the factor is below 1, or the mode unknown.
+        ValueError: x is not a batch of images, the factor is below 1, or the mode unknown.
 
     Example:
         >>> x = np.array([0.0, 4.0]).reshape(1, 1, 2, 1)
@@ -281,7 +295,7 @@ def upsample2d(x: TensorLike, *, factor: int, mode: str = "nearest") -> Tensor:
         array([0., 1., 3., 4.])
     """
     _check_images("upsample2d", x)
-    _check_factor("upsample2d", factor)
+    factor = whole_number("upsample2d", "factor", factor, 1)
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"upsample2d: mode {mode!r} is unknown; it is 'nearest' or 'bilinear'")
     for axis in (W, H):
@@ -300,29 +314,26 @@ def upsample2d(x: TensorLike, *, factor: int, mode: str = "nearest") -> Tensor:
     return x
 
 
-def _check_factor(name: str, factor: int) -> None:
-    if not isinstance(factor, int) or factor < 1:
-        raise ValueError(f"{name}: factor is {factor!r}; expected a whole number from 1 on")
-
-
 # ---------------------------------------------------------------------------------------------------------- pixel shuffling
 
 
 @composite
-def pixel_shuffle(x: TensorLike, *, factor: int) -> Tensor:
+def pixel_shuffle(
+    x: Shaped[TensorLike, "N H W C"], *, factor: int
+) -> Shaped[Tensor, "N {factor}*H {factor}*W C//{factor}**2"]:
     """Return images r times as high and as wide, whose r x r blocks were the channels of one pixel (Shi et al. 2016, equation 4).
 
         out[n, r h + i, r w + j, c] = x[n, h, w, c r^2 + i r + j]
 
     Args:
-        x: (N, H, W, r^2 C).
+        x: (N, H, W, C), r^2 a divisor of C.
         factor: r.
 
     Returns:
-        (N, r H, r W, C).
+        (N, r H, r W, C / r^2).
 
     Raises:
-        ValueError: x is no batch of images, or r^2 does not divide its channels.
+        ValueError: x is not a batch of images, or r^2 does not divide its channels.
 
     Example:
         >>> pixel_shuffle(np.arange(4.0).reshape(1, 1, 1, 4), factor=2)[0, :, :, 0]
@@ -330,7 +341,7 @@ def pixel_shuffle(x: TensorLike, *, factor: int) -> Tensor:
                [2., 3.]])
     """
     _check_images("pixel_shuffle", x)
-    _check_factor("pixel_shuffle", factor)
+    factor = whole_number("pixel_shuffle", "factor", factor, 1)
     n, h, w, channels = x.shape
     r = factor
     if channels % r**2:
@@ -342,25 +353,27 @@ def pixel_shuffle(x: TensorLike, *, factor: int) -> Tensor:
 
 
 @composite
-def pixel_unshuffle(x: TensorLike, *, factor: int) -> Tensor:
+def pixel_unshuffle(
+    x: Shaped[TensorLike, "N H W C"], *, factor: int
+) -> Shaped[Tensor, "N H//{factor} W//{factor} C*{factor}**2"]:
     """Return images whose pixels hold in their channels what was an r x r block: the inverse of `pixel_shuffle`.
 
     Args:
-        x: (N, r H, r W, C).
+        x: (N, H, W, C), r a divisor of H and W.
         factor: r.
 
     Returns:
-        (N, H, W, r^2 C).
+        (N, H / r, W / r, r^2 C).
 
     Raises:
-        ValueError: x is no batch of images, or r does not divide its height and width.
+        ValueError: x is not a batch of images, or r does not divide its height and width.
 
     Example:
         >>> pixel_unshuffle(np.arange(4.0).reshape(1, 2, 2, 1), factor=2)
         array([[[[0., 1., 2., 3.]]]])
     """
     _check_images("pixel_unshuffle", x)
-    _check_factor("pixel_unshuffle", factor)
+    factor = whole_number("pixel_unshuffle", "factor", factor, 1)
     n, height, width, channels = x.shape
     r = factor
     if height % r or width % r:

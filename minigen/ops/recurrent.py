@@ -14,7 +14,9 @@ bias, (G H,); the state before the first step, (N, H); and a mask, (N, T) of boo
 With `reverse` the walk begins at the last step.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from minigen import kernels
 from minigen.backend import Array
@@ -24,6 +26,9 @@ from minigen.ops.elementwise import sigmoid, tanh, where
 from minigen.ops.gradients import gradients_of
 from minigen.ops.linalg import linear, matrix_product
 from minigen.ops.shape import concatenate, expand_dims, reshape, split, stack
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 # ------------------------------------------------------------------------------------------------- what the three share
 
@@ -67,15 +72,29 @@ def _in_time(states: list[Tensor], reverse: bool) -> list[Tensor]:
 
 @primitive()
 def rnn_sequence(
-    x: Array, weight_x: Array, weight_h: Array, bias: Array, hidden: Array, mask: Array | None = None, *, reverse: bool = False
-) -> Array:  # fmt: skip
+    x: Float[Array, "N T C"],
+    weight_x: Float[Array, "C H"],
+    weight_h: Float[Array, "H H"],
+    bias: Float[Array, "H"],
+    hidden: Float[Array, "N H"],
+    mask: Bool[Array, "N T"] | None = None,
+    *,
+    reverse: bool = False,
+) -> Float[Array, "N T H"]:
     """Return the states of a simple recurrent network, (N, T, H)."""
     return kernels.rnn_forward(_projected(x, weight_x), weight_h, bias, hidden, _as_factors(mask, x), reverse=reverse)
 
 
 def rnn_steps(
-    x: TensorLike, weight_x: TensorLike, weight_h: TensorLike, bias: TensorLike, hidden: Any, mask: Array | None, *, reverse: bool
-) -> Tensor:  # fmt: skip
+    x: Float[TensorLike, "N T C"],
+    weight_x: Float[TensorLike, "C H"],
+    weight_h: Float[TensorLike, "H H"],
+    bias: Float[TensorLike, "H"],
+    hidden: Float[TensorLike, "N H"],
+    mask: Bool[Array, "N T"] | None,
+    *,
+    reverse: bool,
+) -> Float[Tensor, "N T H"]:
     """Return the same, step by step."""
     projected, states = linear(x, weight_x, bias), []
     for t in times(x.shape[1], reverse):
@@ -103,9 +122,16 @@ def _rnn_sequence_vjp(
 
 @primitive(residuals=("gates", "products"))
 def gru_sequence(
-    x: Array, weight_x: Array, weight_h: Array, bias: Array, bias_n: Array, hidden: Array, mask: Array | None = None, *,
+    x: Float[Array, "N T C"],
+    weight_x: Float[Array, "C 3*H"],
+    weight_h: Float[Array, "H 3*H"],
+    bias: Float[Array, "3*H"],
+    bias_n: Float[Array, "H"],
+    hidden: Float[Array, "N H"],
+    mask: Bool[Array, "N T"] | None = None,
+    *,
     reverse: bool = False,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+) -> tuple[Float[Array, "N T H"], Float[Array, "N T 3*H"], Float[Array, "N T H"]]:
     """Return the states of a network of gated recurrent units, (N, T, H). `bias_n`, (H,), is added to the product that r multiplies."""
     return kernels.gru_forward(
         _projected(x, weight_x), weight_h, bias, bias_n, hidden, _as_factors(mask, x), reverse=reverse
@@ -113,9 +139,16 @@ def gru_sequence(
 
 
 def gru_steps(
-    x: TensorLike, weight_x: TensorLike, weight_h: TensorLike, bias: TensorLike, bias_n: TensorLike, hidden: Any, mask: Array | None, *,
+    x: Float[TensorLike, "N T C"],
+    weight_x: Float[TensorLike, "C 3*H"],
+    weight_h: Float[TensorLike, "H 3*H"],
+    bias: Float[TensorLike, "3*H"],
+    bias_n: Float[TensorLike, "H"],
+    hidden: Float[TensorLike, "N H"],
+    mask: Bool[Array, "N T"] | None,
+    *,
     reverse: bool,
-) -> Tensor:  # fmt: skip
+) -> Float[Tensor, "N T H"]:
     """Return the same, step by step."""
     projected, states = linear(x, weight_x, bias), []
     for t in times(x.shape[1], reverse):
@@ -151,9 +184,16 @@ def _gru_sequence_vjp(
 
 @primitive(residuals=("gates", "cells"))
 def lstm_sequence(
-    x: Array, weight_x: Array, weight_h: Array, bias: Array, hidden: Array, cell: Array, mask: Array | None = None, *,
+    x: Float[Array, "N T C"],
+    weight_x: Float[Array, "C 4*H"],
+    weight_h: Float[Array, "H 4*H"],
+    bias: Float[Array, "4*H"],
+    hidden: Float[Array, "N H"],
+    cell: Float[Array, "N H"],
+    mask: Bool[Array, "N T"] | None = None,
+    *,
     reverse: bool = False,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+) -> tuple[Float[Array, "N T+1 H"], Float[Array, "N T 4*H"], Float[Array, "N T H"]]:
     """Return the T hidden states of a network with long short-term memory, and after them the cell at the end, (N, T + 1, H)."""
     return kernels.lstm_forward(
         _projected(x, weight_x), weight_h, bias, hidden, cell, _as_factors(mask, x), reverse=reverse
@@ -161,9 +201,16 @@ def lstm_sequence(
 
 
 def lstm_steps(
-    x: TensorLike, weight_x: TensorLike, weight_h: TensorLike, bias: TensorLike, hidden: Any, cell: Any, mask: Array | None, *,
+    x: Float[TensorLike, "N T C"],
+    weight_x: Float[TensorLike, "C 4*H"],
+    weight_h: Float[TensorLike, "H 4*H"],
+    bias: Float[TensorLike, "4*H"],
+    hidden: Float[TensorLike, "N H"],
+    cell: Float[TensorLike, "N H"],
+    mask: Bool[Array, "N T"] | None,
+    *,
     reverse: bool,
-) -> Tensor:  # fmt: skip
+) -> Float[Tensor, "N T+1 H"]:
     """Return the same, step by step."""
     projected, states = linear(x, weight_x, bias), []
     for t in times(x.shape[1], reverse):

@@ -1,8 +1,15 @@
 """Reductions along axes, and the normalised exponentials.
 
 Throughout, `axis` is an axis, a tuple of axes, or None for all of them; negative axes count from the end; `keepdims` leaves the reduced
-axes in place with length 1. A vjp first puts the reduced axes back (`_restored`), and then spreads the cotangent over them.
+axes in place with length 1. As in NumPy, an axis that x does not have is refused, and a single number may be reduced over axis 0. Over no
+elements a sum is 0, a product 1 and a mean NaN, and a maximum is refused. A vjp first puts the reduced axes back (`_restored`), and then
+spreads the cotangent over them.
 """
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
 
 from minigen import kernels
 from minigen.backend import Array, array_module
@@ -11,32 +18,39 @@ from minigen.operators import Axis
 from minigen.ops.composite import composite
 from minigen.ops.elementwise import divide, exp, multiply, where
 from minigen.ops.shape import astype, broadcast_to, checked_axes, concatenate, flip, moveaxis, reshape
+from minigen.sizes import whole_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num, Shaped
 
 
-def _reduced_axes(ndim: int, axis: Axis) -> tuple[int, ...]:
+def _reduced_axes(name: str, ndim: int, axis: Axis) -> tuple[int, ...]:
     """Return the axes as a tuple of numbers in range(ndim)."""
-    if axis is None or ndim == 0:
-        return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    if type(axis) is int and -ndim <= axis < ndim:  # the usual case
+        return (axis % ndim,)
+    axes = checked_axes(name, ndim or 1, axis)
+    return axes if ndim else ()
 
 
 def _restored(y: Array, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
     """Give a reduced array back its reduced axes, with length 1, so that it broadcasts against x."""
     if keepdims or len(y.shape) == 0:  # a single number broadcasts as it is
         return y
-    axes = _reduced_axes(len(x_shape), axis)
+    axes = _reduced_axes("reshape", len(x_shape), axis)
     return reshape(y, shape=tuple(1 if i in axes else n for i, n in enumerate(x_shape)))
 
 
-def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    count = 1
-    for a in _reduced_axes(len(shape), axis):
-        count *= shape[a]
-    return count
+def _count(name: str, shape: tuple[int, ...], axis: Axis) -> int:
+    return math.prod(shape[a] for a in _reduced_axes(name, len(shape), axis))
+
+
+def _is_half(x: TensorLike) -> bool:
+    """Return whether x is of float16, whose sums and squares may overflow where means and lengths do not."""
+    return x.dtype.char == "e"
 
 
 @primitive()
-def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+def sum(x: Shaped[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Num[Array, "..."]:
     """Return the sum over the axes.
 
     Example:
@@ -51,19 +65,21 @@ sum.vjp(x=lambda g, x_shape, axis, keepdims: broadcast_to(_restored(g, x_shape, 
 
 
 @primitive()
-def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the mean over the axes.
+def mean(x: Shaped[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Float[Array, "..."]:
+    """Return the mean over the axes. Float16 is summed up in float32, as in NumPy.
 
     Example:
         >>> import numpy as np
         >>> mean(np.array([1.0, 2.0, 6.0]))
         array(3.)
     """
-    return x.sum(axis=axis, keepdims=keepdims) / _count(x.shape, axis)
+    if _is_half(x):
+        return (x.sum(axis=axis, keepdims=keepdims, dtype="float32") / _count("mean", x.shape, axis)).astype("float16")
+    return x.sum(axis=axis, keepdims=keepdims) / _count("mean", x.shape, axis)
 
 
 def _mean_vjp(g: Array, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
-    share = g * (1.0 / (_count(x_shape, axis) or 1))
+    share = g * (1.0 / (_count("mean", x_shape, axis) or 1))
     return broadcast_to(_restored(share, x_shape, axis, keepdims), shape=x_shape)
 
 
@@ -71,8 +87,10 @@ mean.vjp(x=_mean_vjp)
 
 
 @composite
-def var(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
-    """Return the variance over the axes: the mean squared deviation from the mean.
+def var(
+    x: Num[TensorLike, "..."], *, axis: Axis = None, keepdims: bool = False, correction: int = 0
+) -> Float[Tensor, "..."]:
+    """Return the variance over the axes: the mean squared deviation from the mean. For float16 it is computed in float32.
 
     Args:
         x: any shape.
@@ -84,18 +102,21 @@ def var(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, correction:
         >>> var(np.array([1.0, 2.0, 6.0]), correction=1)
         array(7.)
     """
-    count = _count(x.shape, axis)
+    count = _count("var", x.shape, axis)
     if count <= correction:
         raise ValueError(
             f"var: {count} values along axis {axis} of shape {x.shape} leave none after the correction {correction}"
         )
+    if _is_half(x):
+        wide = astype(x, dtype="float32")
+        return astype(var(wide, axis=axis, keepdims=keepdims, correction=correction), dtype="float16")
     deviation = x - mean(x, axis=axis, keepdims=True)
     return divide(sum(deviation * deviation, axis=axis, keepdims=keepdims), count - correction)
 
 
 @primitive()
-def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the maximum over the axes; tied maxima share the gradient equally.
+def max(x: Shaped[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Shaped[Array, "..."]:
+    """Return the maximum over the axes; tied maxima share the gradient equally, and so do NaNs, if there are any.
 
     Example:
         >>> import numpy as np
@@ -106,8 +127,8 @@ def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 @primitive()
-def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the minimum over the axes; tied minima share the gradient equally.
+def min(x: Shaped[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Shaped[Array, "..."]:
+    """Return the minimum over the axes; tied minima share the gradient equally, and so do NaNs, if there are any.
 
     Example:
         >>> import numpy as np
@@ -118,7 +139,7 @@ def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 def _extremum_vjp(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
-    attained = x == _restored(out, x.shape, axis, keepdims)
+    attained = where(x == _restored(out, x.shape, axis, keepdims), True, x != x)  # NaN is not equal to itself
     ties = astype(sum(attained, axis=axis, keepdims=True), dtype=x.dtype)
     return where(attained, _restored(g, x.shape, axis, keepdims) / ties, 0.0)
 
@@ -128,7 +149,7 @@ min.vjp(x=_extremum_vjp)
 
 
 @primitive()
-def argmax(x: Array, *, axis: int | None = None) -> Array:
+def argmax(x: Shaped[Array, "..."], *, axis: int | None = None) -> Int[Array, "..."]:
     """Return the index of the (first) maximum along an axis, or in the flattened array.
 
     Example:
@@ -140,7 +161,7 @@ def argmax(x: Array, *, axis: int | None = None) -> Array:
 
 
 @composite
-def prod(x: TensorLike, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def prod(x: Num[TensorLike, "..."], *, axis: Axis = None, keepdims: bool = False) -> Num[Tensor, "..."]:
     """Return the product over the axes, multiplied pairwise in a tree.
 
     The usual gradient, the product divided by each factor, fails where a factor is 0; a tree of products needs no division, at any order.
@@ -150,11 +171,11 @@ def prod(x: TensorLike, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
         >>> prod(np.array([2.0, 3.0, 4.0]))
         array(24.)
     """
-    axes = checked_axes("prod", x.ndim, axis) if x.ndim else ()
+    axes = _reduced_axes("prod", x.ndim, axis)
     kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape)) if keepdims else kept
     factors = reshape(
-        moveaxis(x, source=axes, destination=tuple(range(len(axes)))), shape=(_count(x.shape, axis), *kept)
+        moveaxis(x, source=axes, destination=tuple(range(len(axes)))), shape=(_count("prod", x.shape, axis), *kept)
     )
     if len(factors) == 0:
         return reshape(add(sum(factors, axis=0), 1), shape=shape)  # an empty product
@@ -166,8 +187,8 @@ def prod(x: TensorLike, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @primitive()
-def cumsum(x: Array, *, axis: int) -> Array:
-    """Return the running sums along an axis.
+def cumsum(x: Shaped[Array, "..."], *, axis: int | None = None) -> Num[Array, "..."]:
+    """Return the running sums along an axis, or of the flattened array if it is None. A single number gives shape (1,), as in NumPy.
 
     Example:
         >>> import numpy as np
@@ -177,40 +198,103 @@ def cumsum(x: Array, *, axis: int) -> Array:
     return array_module(x).cumsum(x, axis=axis)
 
 
-cumsum.vjp(x=lambda g, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis))
+def _cumsum_vjp(g: Array, x_shape: tuple[int, ...], axis: int | None) -> Array:
+    sums = flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis)
+    return sums if len(x_shape) == len(g.shape) else reshape(sums, shape=x_shape)
+
+
+cumsum.vjp(x=_cumsum_vjp)
+
+
+@composite
+def diff(x: Num[TensorLike, "..."], n: int = 1, axis: int = -1) -> Num[Tensor, "..."]:
+    """Return the differences of neighbours along an axis, each element less the one before it.
+
+    Args:
+        x: at least one axis.
+        n: how many times differences are taken; each leaves the axis one shorter, down to nothing.
+        axis: the axis along which neighbours stand.
+
+    Example:
+        >>> import numpy as np
+        >>> diff(np.array([1.0, 3.0, 7.0]))
+        array([2., 4.])
+    """
+    n = whole_number("diff", "n", n, 0)
+    if x.ndim == 0:
+        raise ValueError("diff: x is a single number; expected at least one axis, along which it has neighbours")
+    (axis,) = checked_axes("diff", x.ndim, axis)
+    before = (slice(None),) * axis
+    for _ in range(n):
+        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+    return x
 
 
 @primitive()
-def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+def norm(x: Float[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Float[Array, "..."]:
     """Return the Euclidean norm over the axes. At x = 0 its gradients of every order are taken as 0.
+
+    No square overflows or vanishes on the way: norms from the smallest to the largest number of x's dtype come out, with their gradients.
 
     Example:
         >>> import numpy as np
         >>> norm(np.array([3.0, 4.0]))
         array(5.)
     """
-    return array_module(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+    axes = _reduced_axes("norm", x.ndim, axis)
+    out = kernels.norm(x, axes=axes)
+    return out if keepdims else out.squeeze(axis=axes)
 
 
 def _norm_vjp(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
     length = _restored(out, x.shape, axis, keepdims)
-    g = _restored(g, x.shape, axis, keepdims)
-    return where(length == 0, 0.0, g) / where(length == 0, 1.0, length) * x
+    direction = x / where(length == 0, 1.0, length)
+    return where(length == 0, 0.0, _restored(g, x.shape, axis, keepdims)) * direction
 
 
 norm.vjp(x=_norm_vjp)
 
 
 @primitive()
-def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return log sum exp over the axes, without overflow. A slice of nothing but -inf gives -inf, with gradient 0.
+def root_mean_square(
+    x: Float[Array, "..."], *, axis: Axis = None, keepdims: bool = False, epsilon: float = 0.0
+) -> Float[Array, "..."]:
+    """Return sqrt(mean of x^2 + epsilon) over the axes. Without an epsilon its gradients of every order at x = 0 are taken as 0.
+
+    No square overflows or vanishes on the way, as in `norm`.
+
+    Example:
+        >>> import numpy as np
+        >>> root_mean_square(np.array([1e30, -1e30], "float32"))
+        array(1.e+30, dtype=float32)
+    """
+    axes = _reduced_axes("root_mean_square", x.ndim, axis)
+    root = kernels.norm(x, axes=axes) / math.sqrt(_count("root_mean_square", x.shape, axis))
+    out = array_module(x).hypot(root, math.sqrt(epsilon)) if epsilon else root
+    return out if keepdims else out.squeeze(axis=axes)
+
+
+def _root_mean_square_vjp(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
+    root = _restored(out, x.shape, axis, keepdims)
+    share = _restored(g, x.shape, axis, keepdims) * (1.0 / (_count("root_mean_square", x.shape, axis) or 1))
+    return where(root == 0, 0.0, share) * (x / where(root == 0, 1.0, root))
+
+
+root_mean_square.vjp(x=_root_mean_square_vjp)
+
+
+@primitive()
+def logsumexp(x: Float[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Float[Array, "..."]:
+    """Return log sum exp over the axes, without overflow. An empty slice, or one of nothing but -inf, gives -inf, with gradient 0.
+
+    An entry of +inf gives inf, and the gradient of its slice is NaN, as in PyTorch.
 
     Example:
         >>> import numpy as np
         >>> float(logsumexp(np.array([1000.0, 1000.0])) - np.log(2.0))
         1000.0
     """
-    axes = _reduced_axes(x.ndim, axis)
+    axes = _reduced_axes("logsumexp", x.ndim, axis)
     out = kernels.logsumexp(x, axes=axes)
     return out if keepdims else out.squeeze(axis=axes)
 
@@ -225,10 +309,10 @@ logsumexp.vjp(x=_logsumexp_vjp)
 
 
 @primitive()
-def softmax(x: Array, *, axis: int = -1) -> Array:
+def softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shape"]:
     """Return exp(x) / sum exp(x) along an axis.
 
-    An entry of -inf, such as a masked one, gets 0 and no gradient; a slice of nothing else is NaN.
+    An entry of -inf, such as a masked one, gets 0 and no gradient. A slice of nothing but -inf, or with +inf in it, is NaN, as in PyTorch.
 
     Example:
         >>> import numpy as np
@@ -239,7 +323,7 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
 
 
 @primitive()
-def softmax_backward(g: Array, y: Array, *, axis: int) -> Array:
+def softmax_backward(g: Float[Array, "*shape"], y: Float[Array, "*shape"], *, axis: int) -> Float[Array, "*shape"]:
     """Return y (g - sum(g y)), the vjp of y = softmax(x): the product of g with the symmetric matrix diag(y) - y y^T."""
     return kernels.softmax_backward(g, y, axis=axis)
 
@@ -253,7 +337,7 @@ softmax_backward.vjp(g=lambda h, y, axis: softmax_backward(h, y, axis=axis), y=_
 
 
 @primitive()
-def log_softmax(x: Array, *, axis: int = -1) -> Array:
+def log_softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shape"]:
     """Return log(softmax(x)) along an axis, without overflow.
 
     Example:
@@ -265,7 +349,7 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
 
 
 @primitive()
-def log_softmax_backward(g: Array, y: Array, *, axis: int) -> Array:
+def log_softmax_backward(g: Float[Array, "*shape"], y: Float[Array, "*shape"], *, axis: int) -> Float[Array, "*shape"]:
     """Return g - exp(y) sum(g), the vjp of y = log_softmax(x)."""
     return kernels.log_softmax_backward(g, y, axis=axis)
 

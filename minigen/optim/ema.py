@@ -8,12 +8,12 @@ model's own.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from minigen import kernels
 from minigen.backend import to_device
-from minigen.nn import check_state
+from minigen.guards import guard
+from minigen.nn import check_state, check_whole
 from minigen.optim.optimizers import Optimizer
 
 
@@ -47,6 +47,7 @@ class EMA:
     def __init__(self, optimizer: Optimizer, *, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"EMA: decay = {decay} must lie in [0, 1)")
+        optimizer.arena.check_own("EMA")
         self.arena = optimizer.arena
         self.decay = decay
         self.average = self.arena.zeros()
@@ -54,29 +55,48 @@ class EMA:
         self.steps = 0
 
     def update(self) -> None:
-        """Move the average towards the current parameters."""
+        """Move the average towards the current parameters.
+
+        Raises:
+            RuntimeError: the parameters have the average's values, or this is a copy whose network was not copied with it.
+        """
+        self.arena.check_own("EMA.update()")
+        self.arena.check_held("EMA.update()")
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         kernels.lerp(self.average, self.arena.values, weight=1 - decay)
         self.steps += 1
 
-    @contextmanager
+    @guard
     def applied(self) -> Iterator[None]:
-        """Inside the block the model has the averaged parameters; afterwards its own, bitwise."""
-        self._swap()
+        """Give the model the averaged parameters inside the block; afterwards it has its own again, bitwise.
+
+        Blocks may be nested and may overlap in threads. Inside, the model may be called, differentiated, copied, and saved by its
+        `state()`, which then is the average. Changing its parameters is refused, since its own come back; so is saving or
+        copying the optimizer or the average, which belong to the model's own parameters.
+
+        Raises:
+            RuntimeError: another average of the same parameters is applied, or this is a copy whose network was not copied with it; and, at
+                the end of the block, parameters were overwritten in a way that could not be refused at once, such as `w.data[0] = 1`.
+        """
+        self.arena.lend(self.average)
         try:
             yield
-        finally:
-            self._swap()
-
-    def _swap(self) -> None:
-        values = self.arena.values.copy()
-        self.arena.values[...] = self.average
-        self.average[...] = values
-        for parameter in self.arena.parameters.values():
-            parameter.mark_written()
+        except BaseException:
+            self.arena.take_back()
+            raise
+        if not self.arena.take_back():
+            raise RuntimeError(
+                "EMA.applied(): the model's parameters were overwritten inside the block, where they were those of the average; "
+                "its own are back, and what was written is lost: write outside of the block"
+            )
 
     def state(self) -> dict[str, Any]:
-        """Return the averages under "<parameter>.average", and the number of updates."""
+        """Return the averages under "<parameter>.average", and the number of updates.
+
+        Raises:
+            RuntimeError: the average is applied: what is saved beside it would not be the model's own parameters.
+        """
+        self.arena.check_own("EMA.state()")
         averages = {f"{name}.average": view for name, view in self.arena.views(self.average).items()}
         return {**averages, "steps": self.steps}
 
@@ -88,7 +108,12 @@ class EMA:
         """
         own = self.state()
         check_state(own, state, what="EMA")
+        steps = check_whole(state["steps"], "EMA: steps")
         for name, value in own.items():
             if hasattr(value, "shape"):
                 value[...] = to_device(state[name], self.arena.device)
-        self.steps = state["steps"]
+        self.steps = steps
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.average = self.arena.aligned(self.average)

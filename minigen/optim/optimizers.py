@@ -12,21 +12,25 @@ In the first three, weight decay lambda adds lambda theta to the gradient. A par
 its own t does not count that step. The trajectories are those of PyTorch's optimizers.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from minigen import kernels
 from minigen.backend import Array, array_module, to_device
-from minigen.nn import Module, Parameter, check_state
-from minigen.optim.arena import Arena
+from minigen.nn import check_state, check_whole
+from minigen.optim.arena import Arena, Parameters
 from minigen.optim.schedules import Schedule, constant
 
 
 class Optimizer:
     """What all optimizers share: the arena, the learning rate, clipping, and the state.
 
+    Copy or pickle an optimizer together with its network, `copy.deepcopy((net, optimizer))`: the copy then trains the copied network.
+    A copy that is made without the network has parameters that no network has, and refuses to step.
+
     Args:
-        parameters: a Module, or parameters by name.
+        parameters: a Module, a list of parameters such as `net.parameters()`, or a dict of them by name.
         learning_rate: a number, or a schedule.
 
     Attributes:
@@ -36,7 +40,11 @@ class Optimizer:
 
     MOMENTS: tuple[str, ...] = ()
 
-    def __init__(self, parameters: Module | Mapping[str, Parameter], *, learning_rate: float | Schedule) -> None:
+    def __init__(self, parameters: Parameters, *, learning_rate: float | Schedule) -> None:
+        if not callable(learning_rate) and not 0 <= learning_rate < math.inf:
+            raise ValueError(
+                f"{type(self).__name__}: learning_rate is {learning_rate}, expected a number of at least 0; to ascend, step along -loss"
+            )
         self.arena = Arena(parameters)
         self.schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
         self.steps = 0
@@ -46,35 +54,53 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
-        return self.schedule(self.steps)
+        return float(self.schedule(self.steps))
 
     def zero_grad(self) -> None:
-        """Forget all gradients: every `.grad` is None until the next backward."""
+        """Forget all gradients: every `.grad` is None until the next backward.
+
+        A Tensor `w.grad` that is held elsewhere keeps its values. An array `w.grad.data` does not, since the next gradient is written
+        into the same memory: hold `w.grad.data.copy()`.
+        """
         for parameter in self.arena.parameters.values():
             parameter.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, and raise its version."""
+        """Update every parameter that has a gradient, and raise its version.
+
+        It starts from the values and gradients that were assigned, `w.data = array` and `w.grad = tensor`.
+
+        Raises:
+            RuntimeError: the model has the weights of an average, or this is a copy whose network was not copied with it.
+            ValueError: what was assigned does not fit.
+        """
+        self._check_steppable("step()")
         rate = self.learning_rate
         parameters = list(self.arena.parameters.values())
+        values, gradients = self.arena.values, self.arena.gradients
         for run, positions in list(self.arena.written(self.counts)):
             moments = [moment[run] for moment in self.moments.values()]
             count = self.counts[positions[0]] + 1
-            self._update(self.arena.values[run], self.arena.gradients[run], *moments, rate=rate, count=count)
+            self._update(values[run], gradients[run], *moments, rate=rate, count=count)
             for position in positions:
                 self.counts[position] = count
                 parameters[position].mark_written()
         self.steps += 1
+
+    def _check_steppable(self, caller: str) -> None:
+        self.arena.check_own(f"{type(self).__name__}.{caller}")
+        self.arena.check_held(f"{type(self).__name__}.{caller}")
 
     def _update(self, values: Array, gradients: Array, *moments: Array, rate: float, count: int) -> None:
         """Update a run of values in place. `count` is 1 at the first update."""
         raise NotImplementedError
 
     def gradient_norm(self) -> Array:
-        """Return the Euclidean norm of all gradients together, a 0-d array that stays on the device."""
-        module = array_module(self.arena.values)
-        squares = [module.dot(part, part) for part in self.arena.written_gradients()]
-        return module.sqrt(module.asarray(squares, dtype=self.arena.values.dtype).sum(keepdims=True)).reshape(())
+        """Return the Euclidean norm of all gradients together, a 0-d array that stays on the device; no square overflows or vanishes."""
+        values = self.arena.values
+        zero = array_module(values).zeros(1, values.dtype)  # the norm where there are no gradients
+        norms = [kernels.norm(part, axes=(0,)) for part in self.arena.written_gradients()]
+        return kernels.norm(array_module(zero).concatenate([zero, *norms]), axes=(0,)).reshape(())
 
     def clip_gradients(self, maximum: float) -> Array:
         """Scale all gradients by one factor so that their norm is at most `maximum`; return the norm before.
@@ -94,14 +120,23 @@ class Optimizer:
 
         Args:
             bound: c, above 0, as in Arjovsky et al. 2017, algorithm 1.
+
+        Raises:
+            RuntimeError: as for `step`.
         """
+        self._check_steppable("clip_values()")
         values = self.arena.values
         array_module(values).clip(values, -bound, bound, out=values)
         for parameter in self.arena.parameters.values():
             parameter.mark_written()
 
     def state(self) -> dict[str, Any]:
-        """Return the moments as arrays under "<parameter>.<moment>", and the counts as plain numbers."""
+        """Return the moments as arrays under "<parameter>.<moment>", and the counts as plain numbers.
+
+        Raises:
+            RuntimeError: the model has the weights of an average, to which the moments do not belong.
+        """
+        self.arena.check_own(f"{type(self).__name__}.state()")
         moments = {
             f"{name}.{moment}": view
             for moment, vector in self.moments.items()
@@ -116,18 +151,32 @@ class Optimizer:
             ValueError: names, shapes or dtypes differ; all differences are listed, and nothing has been changed.
         """
         own = self.state()
-        check_state(own, state, what=type(self).__name__)
+        called = type(self).__name__
+        check_state(own, state, what=called)
+        steps, counts = check_whole(state["steps"], f"{called}: steps"), list(state["counts"])
+        if len(counts) != len(self.counts):
+            raise ValueError(
+                f"{called}: the state has counts of updates for {len(counts)} parameters, but there are {len(self.counts)}: "
+                f"{', '.join(self.arena.parameters)}; it was saved for another model"
+            )
+        for name, count in zip(self.arena.parameters, counts, strict=True):
+            check_whole(count, f"{called}: the count of {name!r}", most=steps)
         for name, value in own.items():
             if hasattr(value, "shape"):
                 value[...] = to_device(state[name], self.arena.device)
-        self.steps, self.counts = state["steps"], list(state["counts"])
+        self.steps, self.counts = steps, counts
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.counts = list(self.counts)  # so that a shallow copy shares only the parameters
+        self.moments = {name: self.arena.aligned(vector) for name, vector in self.moments.items()}
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum mu.
 
     Args:
-        parameters: a Module, or parameters by name.
+        parameters: a Module, a list of parameters such as `net.parameters()`, or a dict of them by name.
         learning_rate: eta, or a schedule.
         momentum: mu; 0 for none.
         nesterov: look ahead (Sutskever et al. 2013); needs momentum.
@@ -135,7 +184,7 @@ class SGD(Optimizer):
 
     Example:
         >>> import minigen as mg
-        >>> w = Parameter(mg.tensor([1.0]).data)
+        >>> w = mg.nn.Parameter(mg.tensor([1.0]).data)
         >>> optimizer = SGD({"w": w}, learning_rate=0.25)
         >>> mg.sum(w * w).backward()
         >>> optimizer.step()
@@ -145,7 +194,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        parameters: Module | Mapping[str, Parameter],
+        parameters: Parameters,
         *,
         learning_rate: float | Schedule,
         momentum: float = 0.0,
@@ -175,7 +224,7 @@ class RMSProp(Optimizer):
     """Gradients divided by the root of their running mean square.
 
     Args:
-        parameters: a Module, or parameters by name.
+        parameters: a Module, a list of parameters such as `net.parameters()`, or a dict of them by name.
         learning_rate: eta, or a schedule.
         decay: rho.
         epsilon: eps.
@@ -183,7 +232,7 @@ class RMSProp(Optimizer):
 
     Example:
         >>> import minigen as mg
-        >>> w = Parameter(mg.tensor([1.0]).data)
+        >>> w = mg.nn.Parameter(mg.tensor([1.0]).data)
         >>> optimizer = RMSProp({"w": w}, learning_rate=0.1)
         >>> mg.sum(w * w).backward()
         >>> optimizer.step()
@@ -195,7 +244,7 @@ class RMSProp(Optimizer):
 
     def __init__(
         self,
-        parameters: Module | Mapping[str, Parameter],
+        parameters: Parameters,
         *,
         learning_rate: float | Schedule,
         decay: float = 0.99,
@@ -225,7 +274,7 @@ class Adam(Optimizer):
     """Steps from the running mean and mean square of the gradient, both corrected for their start at 0.
 
     Args:
-        parameters: a Module, or parameters by name.
+        parameters: a Module, a list of parameters such as `net.parameters()`, or a dict of them by name.
         learning_rate: eta, or a schedule.
         beta1: b1.
         beta2: b2.
@@ -234,7 +283,7 @@ class Adam(Optimizer):
 
     Example:
         >>> import minigen as mg
-        >>> w = Parameter(mg.tensor([1.0]).data)
+        >>> w = mg.nn.Parameter(mg.tensor([1.0]).data)
         >>> optimizer = Adam({"w": w}, learning_rate=0.5)
         >>> mg.sum(w * w).backward()
         >>> optimizer.step()
@@ -247,7 +296,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        parameters: Module | Mapping[str, Parameter],
+        parameters: Parameters,
         *,
         learning_rate: float | Schedule = 1e-3,
         beta1: float = 0.9,
@@ -280,7 +329,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: parameters shrink by eta lambda at each step, whatever their gradient.
 
     Args:
-        parameters: a Module, or parameters by name.
+        parameters: a Module, a list of parameters such as `net.parameters()`, or a dict of them by name.
         learning_rate: eta, or a schedule.
         beta1: b1.
         beta2: b2.
@@ -289,7 +338,7 @@ class AdamW(Adam):
 
     Example:
         >>> import minigen as mg
-        >>> w = Parameter(mg.tensor([1.0]).data)
+        >>> w = mg.nn.Parameter(mg.tensor([1.0]).data)
         >>> optimizer = AdamW({"w": w}, learning_rate=0.5, weight_decay=0.1)
         >>> mg.sum(w * w).backward()
         >>> optimizer.step()
@@ -301,7 +350,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        parameters: Module | Mapping[str, Parameter],
+        parameters: Parameters,
         *,
         learning_rate: float | Schedule = 1e-3,
         beta1: float = 0.9,

@@ -336,7 +336,7 @@ def test_a_read_inside_minigen_is_found():
     if type(y.data) is cupy.ndarray:
         with counting() as transfers:
             mg.sum(y).item()
-        assert "engine.py" in transfers.to_host[0]
+        assert "interchange.py" in transfers.to_host[0]
 
 
 # ------------------------------------------------------------------------------------------------------ against CuPy

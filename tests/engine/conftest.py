@@ -1,4 +1,4 @@
-"""What the tests of the engine share without asking for it."""
+"""A fixture that every test of the engine uses."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from minigen.engine import Primitive
 
 @pytest.fixture(autouse=True)
 def registry_as_before():
-    """What a test registers is gone after it."""
+    """Remove what a test has registered."""
     before = dict(Primitive.registry)
     yield
     Primitive.registry.clear()

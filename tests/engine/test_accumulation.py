@@ -88,3 +88,21 @@ def test_only_leaves_get_grad():
     assert h.grad is None
     assert y.grad is None
     assert constant.grad is None
+
+
+def test_a_gradient_that_was_assigned_to_two_leaves_is_added_to_in_each_alone():
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    a.grad, b.grad = mg.grad(a + b, [a, b], np.ones(2))
+    mg.sum(a * 2.0 + b * 3.0).backward()
+    np.testing.assert_array_equal(a.grad.data, [3.0, 3.0])
+    np.testing.assert_array_equal(b.grad.data, [4.0, 4.0])
+
+
+@pytest.mark.parametrize(("assigned", "found"), [(0.0, "a float"), (Tensor(np.zeros(3)), r"of shape \(3,\)")])
+def test_what_is_not_a_gradient_is_named_when_the_next_is_added(assigned, found):
+    x = leaf([1.0, 2.0])
+    x.grad = assigned
+    with pytest.raises(
+        TypeError, match=rf"\.grad of a leaf of shape \(2,\), but the \.grad that was assigned is {found}"
+    ):
+        mg.sum(x).backward()

@@ -92,6 +92,22 @@ def test_unary_operators(device):
     assert +x is x
 
 
+@pytest.mark.parametrize("other", [np.array([3.1, -0.7]), np.array(1.3), -1.3, 2], ids=["array", "()", "float", "int"])
+def test_division_with_remainder_has_pythons_signs(other, device):
+    values = np.array([1.5, -2.25])
+    x = leaf(values, device=device)
+    there = to_device(other, device) if isinstance(other, np.ndarray) else other
+    for remainder, whole, expected in (
+        (x % there, x // there, (values % other, values // other)),
+        (there % x, there // x, (other % values, other // values)),
+    ):
+        np.testing.assert_allclose(on_host(remainder), expected[0], rtol=1e-15)
+        np.testing.assert_array_equal(on_host(whole), expected[1])
+        assert remainder.requires_grad
+        assert not whole.requires_grad  # it is piecewise constant
+    gradcheck(lambda x: (x.to(device) % there + there % x.to(device)).to("cpu"), [values], order=1, name="%")
+
+
 def test_methods_are_the_operations(device):
     values = np.arange(6.0).reshape(2, 3)
     x = leaf(values, device=device)
@@ -99,6 +115,11 @@ def test_methods_are_the_operations(device):
         (x.T, values.T),
         (x.reshape(-1), values.reshape(-1)),
         (x.reshape(3, 2), values.reshape(3, 2)),
+        (x.ravel(), values.ravel()),
+        (x.flatten(), values.flatten()),
+        (x.T.ravel(), values.T.ravel()),
+        (x[None].squeeze(), values),
+        (x[None, :, None].squeeze(0), values[:, None]),
         (x.transpose(), values.T),
         (x.transpose(1, 0), values.T),
         (x.sum(), values.sum()),

@@ -1,4 +1,4 @@
-"""A value that was overwritten after it was saved is noticed."""
+"""Backward notices a value that was overwritten after it was saved."""
 
 import numpy as np
 import pytest

@@ -166,10 +166,10 @@ BAD_USES = {
         lambda: layer_of()(normal(2, 3, 6), normal(2, 4, 5)),
         "a context of shape (2, 4, 5) was given to a layer of self-attention; for cross-attention make it with context_features=5",
     ),
-    "no context": (lambda: layer_of(context_features=5)(normal(2, 3, 6)), "no context was given, expected (N, S, C') with C' = 5"),
+    "no context": (lambda: layer_of(context_features=5)(normal(2, 3, 6)), "no context was given, expected (N, S, E) with E = 5"),
     "context features": (
         lambda: layer_of(context_features=5)(normal(2, 3, 6), normal(2, 4, 6)),
-        "the context has shape (2, 4, 6), expected (N, S, C') with C' = 5",
+        "the context has shape (2, 4, 6), expected (N, S, E) with E = 5",
     ),
     "context's examples": (
         lambda: layer_of(context_features=5)(normal(2, 3, 6), normal(1, 4, 5)), "attention: the numbers of examples N differ",

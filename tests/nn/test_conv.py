@@ -154,7 +154,7 @@ def test_type_a_on_features_is_warned_of_with_the_reason():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.Conv2d(3, 4, kernel_size=0, rng=Generator(0)), "Conv2d: kernel_size is 0, expected 2 whole numbers"),
+        (lambda: nn.Conv2d(3, 4, kernel_size=0, rng=Generator(0)), "Conv2d: kernel_size is 0, expected a whole number of at least 1"),
         (lambda: nn.Conv2d(3, 4, kernel_size=(1, 2, 3), rng=Generator(0)), r"Conv2d: kernel_size is \(1, 2, 3\)"),
         (lambda: nn.Conv2d(3, 4, kernel_size=1, groups=2, rng=Generator(0)), "in_channels 3 and out_channels 4 .* groups, 2"),
         (lambda: nn.ConvTranspose2d(0, 4, kernel_size=1, rng=Generator(0)), "ConvTranspose2d: in_channels 0"),

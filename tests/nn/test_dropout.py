@@ -66,7 +66,7 @@ def test_gradients_of_both_orders(device):
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_what_is_no_probability_is_refused(p):
-    with pytest.raises(ValueError, match=r"Dropout: p = .* is no probability in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"Dropout: p = .* is not a probability in \[0, 1\)"):
         nn.Dropout(p=p, rng=Generator(0))
 
 

@@ -196,7 +196,7 @@ def test_training_moves_nothing_between_host_and_device(monkeypatch):
 
 REFUSALS = {
     "groups that do not divide": (lambda: nn.GroupNorm(3, 8), r"GroupNorm: 3 groups do not divide 8 features"),
-    "no groups": (lambda: nn.GroupNorm(0, 8), r"GroupNorm: 0 groups"),
+    "no groups": (lambda: nn.GroupNorm(0, 8), r"GroupNorm: groups 0 and features 8 must be at least 1"),
     "adaptive groups that do not divide": (
         lambda: nn.AdaptiveGroupNorm(3, 8, 2, rng=Generator(0)),
         r"GroupNorm: 3 groups do not divide 8",

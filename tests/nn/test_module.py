@@ -1,6 +1,8 @@
 """Module: what a walk over its attributes finds and in which order, modes, moves, copies, states, and the table of it."""
 
 import copy
+from collections import UserDict, UserList, deque
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -119,6 +121,75 @@ def test_an_unknown_attribute_names_the_nearest():
     with pytest.raises(AttributeError, match=r"^Leaf has no attribute 'zzzzzz'$"):
         _ = Leaf().zzzzzz
     assert not hasattr(Leaf(), "bias")
+
+
+class Holder(Module):
+    def __init__(self, **parts):
+        vars(self).update(parts)
+
+
+def objects(*parts):
+    array = np.empty(len(parts), object)
+    for i, part in enumerate(parts):
+        array[i] = part
+    return array
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        ({"d": {0: Leaf(), "0": Leaf()}}, "d.0"),
+        ({"d": {"a.b": Leaf(), "a": {"b": Leaf()}}}, "d.a.b"),
+        ({"d": {"a.weight": parameter(1.0), "a": Leaf()}}, "d.a.weight"),
+        ({"d": {True: parameter(1.0), "True": parameter(1.0)}}, "d.True"),
+        ({"d": {1: parameter(1.0), "1": Buffer(np.zeros(1))}}, "d.1"),
+        ({"d.0": Leaf(), "d": [Leaf()]}, "d.0"),
+        ({"": Leaf()}, ""),
+    ],
+)
+def test_parts_that_have_one_name_are_refused(parts, name):
+    for ask in (Module.parameters, Module.named_modules, Module.state, Module.count_parameters, Module.train):
+        with pytest.raises(ValueError, match=f"two parts of the module have the same name, {name!r}"):
+            ask(Holder(**parts))
+
+
+def test_one_part_under_names_that_would_be_equal_is_one_part():
+    leaf = Leaf()
+    assert list(Holder(d={0: leaf, "0": leaf}).named_parameters()) == ["d.0.weight"]
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ({Leaf()}, "a set with a Leaf"),
+        (frozenset([parameter(1.0)]), "a frozenset with a Parameter"),
+        ({("a", Leaf())}, "a set with a Leaf"),
+        (objects(Leaf(), Leaf()), "an array of objects with a Leaf"),
+        (objects(parameter(1.0)).reshape(1, 1), "an array of objects with a Parameter"),
+        (deque([Buffer(np.zeros(1))]), "a deque with a Buffer"),
+        ({Leaf(): 1}, "a dict_keys with a Leaf"),
+        ({"a": Leaf()}.values(), "a dict_values with a Leaf"),
+        ({"a": Leaf()}.items(), "a dict_items with a Leaf"),
+        (MappingProxyType({"a": Leaf()}), "a mappingproxy with a Leaf"),
+        (UserList([Leaf()]), "a UserList with a Leaf"),
+        (UserDict({"a": Leaf()}), "a UserDict with a Leaf"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_parts_where_they_would_not_be_found_are_refused(container, words):
+    for attribute in (container, [container], {"a": (container,)}):
+        with pytest.raises(
+            TypeError, match=rf"Holder\.x\S* is {words} in it, which parameters\(\) would not find; keep"
+        ):
+            Holder(x=attribute).parameters()
+
+
+def test_containers_without_parts_and_parts_that_are_also_elsewhere_are_left_alone():
+    leaf = Leaf()
+    holder = Holder(
+        frozen={leaf}, leaf=leaf, numbers={1, 2}, names=deque("ab"), array=np.array([None, "x"]), keys={"a": 1}.keys()
+    )
+    assert list(holder.named_parameters()) == ["leaf.weight"]
 
 
 def test_a_module_without_forward_says_so():

@@ -173,10 +173,10 @@ def test_gradients_of_the_tables(mode, device):
 @pytest.mark.parametrize(
     ("labels", "kind", "message"),
     [
-        (np.array([0, 4]), IndexError, r"ConditionalBatchNorm: .*\[0, 4\], but the table has the rows 0 to 3"),
+        (np.array([0, 4]), IndexError, r"ConditionalBatchNorm: .*\[0, 4\]; expected integers in \[0, 4\)"),
         (np.array([-1, 2]), IndexError, r"ConditionalBatchNorm: .*\[-1, 2\]"),
-        (np.array([0.0, 1.0]), TypeError, r"ConditionalBatchNorm: indices are of float64"),
-        ([0, 1], TypeError, r"ConditionalBatchNorm: indices are of list"),
+        (np.array([0.0, 1.0]), TypeError, r"ConditionalBatchNorm: indices of float64"),
+        ([0, 1], TypeError, r"ConditionalBatchNorm: indices of list"),
         (np.array([0]), ValueError, r"ConditionalBatchNorm: labels have shape \(1,\), but x .* \(2, 5, 3\) needs .*\(2,\)"),
         (np.array([[0, 1]]), ValueError, r"ConditionalBatchNorm: labels have shape \(1, 2\)"),
     ],
@@ -187,7 +187,7 @@ def test_labels_that_are_none_are_refused(labels, kind, message):
 
 
 def test_settings_of_the_conditional_layer_that_are_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="ConditionalBatchNorm: classes is 0"):
+    with pytest.raises(ValueError, match="ConditionalBatchNorm: features 3 and classes 0 must be at least 1"):
         nn.ConditionalBatchNorm(3, 0)
     with pytest.raises(ValueError, match=r"BatchNorm: .*momentum 2"):
         nn.ConditionalBatchNorm(3, 2, momentum=2)
@@ -285,7 +285,7 @@ def test_other_channels_are_refused():
 @pytest.mark.parametrize("settings", [{"features": 0}, {"momentum": 1.5}, {"momentum": -0.1}, {"epsilon": 0.0}])
 def test_settings_out_of_range_are_refused(settings):
     name, value = next(iter(settings.items()))
-    with pytest.raises(ValueError, match=f"BatchNorm: .*{name} {value}"):
+    with pytest.raises(ValueError, match=f"BatchNorm: .*{name} (is )?{value}"):
         nn.BatchNorm(**{"features": 3, **settings})
 
 

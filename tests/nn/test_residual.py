@@ -135,7 +135,7 @@ def test_a_critics_block_takes_spectral_norms():
 def test_settings_out_of_range_are_refused():
     for settings, words in (
         ({"groups": 3}, "groups 3 must divide in_channels 4 and out_channels 4"),
-        ({"groups": 0}, "groups 0 must divide"),
+        ({"groups": 0}, "groups 0 must be at least 1"),
         ({"resample": "half"}, "resample is 'half', expected None"),
         ({"normalize": "layer"}, "normalize is 'layer', expected None"),
         ({"normalize": "batch", "embedding_features": 3}, "normalize is 'batch'; take \"group\""),

@@ -13,7 +13,7 @@ from minigen.backend import array_module, module_of, to_device
 from minigen.testing import gradcheck
 from ops.cases import CASES, FILES, Case, package_primitives
 
-CREATION = {"arange", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
+CREATION = {"arange", "eye", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=str)
 over_differentiable_cases = pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
@@ -123,7 +123,7 @@ def test_where_no_gradient_flows_the_output_is_a_constant(case: Case, device):
 
 
 def named_by_vjps(node: mg.Node) -> set[str]:
-    """What the vjps name that this node would run, by their signatures alone."""
+    """The names in the signatures of the vjps that this node would run."""
     primitive = node.primitive
     vjps = [primitive.joint, primitive.fused]
     if primitive.joint is None:
@@ -251,7 +251,7 @@ def test_inputs_are_never_written_to(case: Case):
 
 @over_cases
 def test_an_output_that_shares_an_inputs_memory_counts_its_writes_or_refuses_them(case: Case):
-    """A leaf's memory shows in every view of it how often it was written; what an operation computed takes no writes at all."""
+    """Every view of a leaf shows how often its memory was written; what an operation computed refuses to be written."""
     x = [mg.Tensor(array) for array in case.floats]
     for output in case.outputs(x):
         for argument in x:

@@ -192,6 +192,26 @@ BAD_CALLS = {
         r"sum: axis 2 is out of bounds .*; got x \(2, 3\) float64, axis = 2",
     ),
     "mean": (lambda: mg.mean(x, axis=(0, 0)), ValueError, r"mean: .*x \(2, 3\) float64, axis = \(0, 0\)"),
+    "logsumexp": (
+        lambda: mg.logsumexp(x, axis=2),
+        ValueError,
+        "logsumexp: axis 2 must name distinct axes from -2 to 1",
+    ),
+    "logsumexp twice": (
+        lambda: mg.logsumexp(x, axis=(1, -1)),
+        ValueError,
+        r"logsumexp: axis \(1, -1\) must name distinct",
+    ),
+    "axis of a single number": (
+        lambda: mg.norm(leaf(), axis=1),
+        ValueError,
+        "norm: axis 1 must name distinct axes from -1 to 0",
+    ),
+    "softmax along half an axis": (
+        lambda: mg.softmax(np.ones((2, 3), "float32"), axis=1.0),
+        TypeError,
+        r"softmax: .*float.*axis = 1\.0",
+    ),
     "prod": (lambda: mg.prod(x, axis=5), (ValueError, IndexError), "prod: .*axis"),
     "softmax": (lambda: mg.softmax(x, axis=-3), (ValueError, IndexError), r"softmax: .*axis = -3"),
     "cumsum": (lambda: mg.cumsum(x, axis=2), (ValueError, IndexError), r"cumsum: .*axis = 2"),
@@ -212,6 +232,109 @@ BAD_CALLS = {
         lambda: mg.gather(x, np.zeros((2, 3), int), axis=2),
         ValueError,
         r"gather: axis 2 is out of range for shape \(2, 3\)",
+    ),
+    # diagonals, products, and other functions of arrays
+    "dot": (
+        lambda: mg.dot(x, w),
+        ValueError,
+        r"^dot: axes \(1,\) of a \(2, 3\) have lengths \(3,\), but axes \(0,\) of b \(2, 4\) have \(2,\)$",
+    ),
+    "inner": (
+        lambda: mg.inner(x, w),
+        ValueError,
+        r"^inner: axes .* of a \(2, 3\) .* \(3,\), but axes .* of b \(2, 4\) .* \(4,\)$",
+    ),
+    "tensordot": (
+        lambda: mg.tensordot(x, w),
+        ValueError,
+        r"^tensordot: axes .* of a .* \(2, 3\), but axes .* of b .* \(2, 4\)$",
+    ),
+    "tensordot of a number": (
+        lambda: mg.tensordot(x, 2.0, ((1,), ())),
+        ValueError,
+        r"^tensordot: axes \(1,\) of a \(2, 3\) have lengths \(3,\), but axes \(\) of b \(\) have \(\)$",
+    ),
+    "tensordot too many axes": (
+        lambda: mg.tensordot(x, w, 3),
+        ValueError,
+        "^tensordot: axes is 3, but a has 2 axes and b has 2$",
+    ),
+    "tensordot axes": (
+        lambda: mg.tensordot(x, w, 1.5),
+        ValueError,
+        r"^tensordot: axes is 1\.5, expected a number of axes, or a pair: axes of a, axes of b$",
+    ),
+    "tensordot axis": (
+        lambda: mg.tensordot(x, w, (0, 5)),
+        ValueError,
+        "^tensordot: axis 5 must name distinct axes from -2 to 1$",
+    ),
+    "diagonal": (
+        lambda: mg.diagonal(leaf(3)),
+        ValueError,
+        r"^diagonal: x has shape \(3,\), expected a matrix or a stack of them$",
+    ),
+    "diagonal axes": (
+        lambda: mg.diagonal(x, 0, 1, 1),
+        ValueError,
+        r"^diagonal: axis \(1, 1\) must name distinct axes from -2 to 1$",
+    ),
+    "diag": (
+        lambda: mg.diag(leaf(2, 2, 2)),
+        ValueError,
+        r"^diag: x has shape \(2, 2, 2\), expected a vector or a matrix; for a stack of matrices use diagonal$",
+    ),
+    "trace": (lambda: mg.trace(x, 0.5), ValueError, r"^trace: offset is 0\.5, expected a whole number$"),
+    "tril": (lambda: mg.tril(leaf(3)), ValueError, r"^tril: x has shape \(3,\), expected a matrix or a stack of them$"),
+    "triu": (lambda: mg.triu(x, 0.5), ValueError, r"^triu: k is 0\.5, expected a whole number$"),
+    "eye": (lambda: mg.eye((2, 3)), ValueError, r"^eye: n is \(2, 3\), expected a whole number of at least 0$"),
+    "swapaxes": (lambda: mg.swapaxes(x, 0, 2), ValueError, "^swapaxes: axis 2 must name distinct axes from -2 to 1$"),
+    "swapaxes axis": (
+        lambda: mg.swapaxes(x, 0, None),
+        ValueError,
+        "^swapaxes: axis2 is None, expected a whole number$",
+    ),
+    "roll": (
+        lambda: mg.roll(x, 0.5),
+        ValueError,
+        r"^roll: shift is 0\.5, expected a whole number or a tuple of whole numbers$",
+    ),
+    "roll axis": (lambda: mg.roll(x, 1, 2), (ValueError, IndexError), "^roll: axis 2 is out of bounds .*axis = 2"),
+    "vstack": (lambda: mg.vstack([x, w]), ValueError, r"^vstack: .*\(2, 3\).*\(2, 4\)"),
+    "vstack nothing": (lambda: mg.vstack([]), ValueError, "^vstack: the list is empty, expected at least one array$"),
+    "vstack without a list": (
+        lambda: mg.vstack(x, x),
+        TypeError,
+        "^vstack: 2 arguments were given by position; it takes 1: arrays$",
+    ),
+    "hstack": (lambda: mg.hstack([x, leaf(3)]), ValueError, r"^hstack: .*\(2, 3\).*\(3,\)"),
+    "array_split": (
+        lambda: mg.array_split(x, 1.5),
+        ValueError,
+        r"^array_split: sections is 1\.5, expected the number of parts, or the indices at which to cut$",
+    ),
+    "array_split in none": (
+        lambda: mg.array_split(x, 0),
+        ValueError,
+        "^array_split: sections is 0, expected a whole number of at least 1$",
+    ),
+    "diff": (lambda: mg.diff(x, -1), ValueError, "^diff: n is -1, expected a whole number of at least 0$"),
+    "diff of a number": (
+        lambda: mg.diff(leaf()),
+        ValueError,
+        "^diff: x is a single number; expected at least one axis, along which it has neighbours$",
+    ),
+    "list to outer": (lambda: mg.outer([1.0], x), TypeError, "^outer: an argument is a list"),
+    "list to mod": (lambda: x % [1.0], TypeError, "^mod: an argument is a list"),
+    "tensors that require grad to tensor": (
+        lambda: mg.tensor([x, x]),
+        ValueError,
+        r"^tensor: a tensor in the list requires grad, and copied values would lose its graph; mg\.stack\(tensors\) keeps it",
+    ),
+    "tensors of different shapes to tensor": (
+        lambda: mg.tensor([x.detach(), 1.0]),
+        ValueError,
+        "^tensor: the data does not make an array; expected numbers in lists of equal lengths$",
     ),
     # lists, strings, positions and names
     "list": (
@@ -241,7 +364,7 @@ BAD_CALLS = {
     "None": (lambda: x + None, TypeError, r"add: .*b = None"),
     "number to a reduction": (lambda: mg.sum(2.0), TypeError, r"sum: .*x = 2\.0"),
     "number to reshape": (lambda: mg.reshape(2.0, shape=(1,)), TypeError, r"reshape: .*x = 2\.0"),
-    "array by keyword": (lambda: mg.exp(x=x), TypeError, "exp: .*position"),
+    "array by keyword and position": (lambda: mg.exp(x, x=x), TypeError, "exp: x is given twice, by position and by"),
     "list as a Tensor": (lambda: mg.Tensor([1.0, 2.0], requires_grad=True), TypeError, "Tensor: .*list.*tensor"),
     "ragged list": (
         lambda: mg.tensor([[1.0], [2.0, 3.0]]),
@@ -314,9 +437,9 @@ BAD_CALLS = {
     ),
     "grad of an array": (lambda: mg.grad(np.ones(2), x), TypeError, "grad: .*array|grad: .*Tensor"),
     # indexing
-    "float index": (lambda: x[1.0], TypeError, "index: float is no index; expected integers, slices, None"),
-    "float array index": (lambda: x[np.array([1.0])], TypeError, "index: float64 is no index"),
-    "string index": (lambda: x["a"], TypeError, "index: str is no index"),
+    "float index": (lambda: x[1.0], TypeError, "index: float is not an index; expected integers, slices, None"),
+    "float array index": (lambda: x[np.array([1.0])], TypeError, "index: float64 is not an index"),
+    "string index": (lambda: x["a"], TypeError, "index: str is not an index"),
     "index too large": (lambda: x[2], IndexError, r"take: index 2 is out of bounds .*x \(2, 3\) float64"),
     "array index too large": (lambda: x[np.array([0, 2])], IndexError, r"take: index 2 is out of bounds"),
     "too many indices": (lambda: x[0, 0, 0], IndexError, "take: too many indices"),
@@ -324,7 +447,28 @@ BAD_CALLS = {
     "gather too large": (
         lambda: mg.gather(x, np.array([[3], [0]]), axis=1),
         IndexError,
-        "take: index 3 is out of bounds",
+        r"gather: indices in \[0, 3\]; expected integers in \[0, 3\)",
+    ),
+    "gather below 0": (
+        lambda: mg.gather(x, mg.tensor([[-1], [0]]), axis=1),
+        IndexError,
+        r"gather: indices in \[-1, 0\]; expected integers in \[0, 3\)",
+    ),
+    "gather from nothing": (
+        lambda: mg.gather(leaf(0, 3), np.zeros((1, 3), int), axis=0),
+        IndexError,
+        r"gather: indices in \[0, 0\]; expected integers in \[0, 0\)",
+    ),
+    "gather floats": (
+        lambda: mg.gather(x, np.zeros((2, 1)), axis=1),
+        TypeError,
+        r"gather: indices of float64; expected an array or a Tensor of integers in \[0, 3\)",
+    ),
+    "gather booleans": (lambda: mg.gather(x, np.zeros((2, 1), bool), axis=1), TypeError, "gather: indices of bool"),
+    "scatter_add below 0": (
+        lambda: mg.scatter_add(x, np.array([[-1], [0]]), leaf(2, 1), axis=1),
+        IndexError,
+        r"scatter_add: indices in \[-1, 0\]; expected integers in \[0, 3\)",
     ),
     # Einstein sums
     "einsum count": (
@@ -347,6 +491,16 @@ BAD_CALLS = {
         ValueError,
         r"einstein_sum: .*\(2, 3\) float64, .*\(2, 4\) float64",
     ),
+    "einsum diagonal": (
+        lambda: mg.einsum("ii->", leaf(1, 5)),
+        ValueError,
+        r"einsum: 'ii' in 'ii->' reads a diagonal, whose axes must be of one length; array 0 has shape \(1, 5\)",
+    ),
+    "einsum diagonal in the second array": (
+        lambda: mg.einsum("i,jij->", leaf(2), leaf(3, 2, 1)),
+        ValueError,
+        r"einsum: 'jij' in 'i,jij->' reads a diagonal, .* array 1 has shape \(3, 2, 1\)",
+    ),
     "einsum output": (lambda: mg.einsum("ij->ik", x), ValueError, "einstein_sum: .*'?k'?"),
     "einsum output twice": (lambda: mg.einsum("ij->ii", x), ValueError, "einstein_sum: .*multiple times"),
     "einsum ellipsis": (lambda: mg.einsum("...j->j", x), ValueError, r"einsum: .*'\.\.\.j->j'"),
@@ -364,12 +518,12 @@ BAD_CALLS = {
     "avg_pool2d kernel_size": (
         lambda: mg.avg_pool2d(leaf(1, 4, 4, 1), kernel_size=(2, 0)),
         ValueError,
-        r"avg_pool2d: kernel_size is \(2, 0\); expected a whole number from 1 on, or a pair of them",
+        r"avg_pool2d: kernel_size is \(2, 0\), expected a whole number of at least 1, or two of them",
     ),
     "avg_pool2d stride": (
         lambda: mg.avg_pool2d(leaf(1, 4, 4, 1), kernel_size=2, stride=0.5),
         ValueError,
-        r"avg_pool2d: stride is 0\.5; expected a whole number from 1 on",
+        r"avg_pool2d: stride is 0\.5, expected a whole number of at least 1, or two of them",
     ),
     "max_pool2d padding": (
         lambda: mg.max_pool2d(leaf(1, 4, 4, 1), kernel_size=3, padding=(1, 2)),
@@ -384,7 +538,7 @@ BAD_CALLS = {
     "upsample2d factor": (
         lambda: mg.upsample2d(leaf(1, 2, 2, 1), factor=1.5),
         ValueError,
-        r"upsample2d: factor is 1\.5; expected a whole number from 1 on",
+        r"upsample2d: factor is 1\.5, expected a whole number of at least 1",
     ),
     "pixel_shuffle": (
         lambda: mg.pixel_shuffle(leaf(1, 2, 2, 6), factor=2),
@@ -437,7 +591,7 @@ def test_an_error_of_numpy_stays_visible_as_the_cause():
 
 
 def test_index_of_a_list_of_floats_is_refused():
-    with pytest.raises(TypeError, match="index: float64 is no index"):
+    with pytest.raises(TypeError, match="index: float64 is not an index"):
         index(np.ones(3), [0.0, 1.0])
 
 

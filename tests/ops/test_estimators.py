@@ -1,4 +1,4 @@
-"""Gradients by choice: what is passed on in place of the derivative, and that it is not the derivative."""
+"""Gradient estimators: what is passed on in place of the derivative, and that it is not the derivative."""
 
 import numpy as np
 import pytest

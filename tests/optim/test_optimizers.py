@@ -319,7 +319,7 @@ vectors = st.one_of(st.none(), st.lists(numbers, min_size=1, max_size=5).map(np.
 def test_clipping_bounds_the_norm_and_keeps_the_direction(gradients, maximum, device):
     optimizer = with_gradients(gradients, device=device)
     before = np.concatenate([np.zeros(0), *(g for g in gradients if g is not None)])
-    norm = np.linalg.norm(before)
+    norm = math.hypot(*before)  # no square underflows in it, as in NumPy's norm
     np.testing.assert_allclose(on_host(optimizer.gradient_norm()), norm, rtol=1e-12)
     np.testing.assert_allclose(on_host(optimizer.clip_gradients(maximum)), norm, rtol=1e-12)
     parameters = optimizer.arena.parameters.values()
@@ -332,6 +332,16 @@ def test_clipping_bounds_the_norm_and_keeps_the_direction(gradients, maximum, de
         assert np.linalg.norm(after) <= maximum * (1 + 1e-12)
     assert [p.grad is None for p in parameters] == [g is None for g in gradients]
     assert optimizer.gradient_norm() <= maximum * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "scales"), [("float32", (1e-38, 1e25, 1e37)), ("float64", (1e-300, 1e160, 1e307))])
+def test_clipping_holds_where_squares_overflow_or_vanish(dtype, scales, device):
+    for scale in scales:
+        optimizer = with_gradients([np.array([3.0 * scale]), None, np.array([0.0, 4.0 * scale])], dtype, device)
+        norm = on_host(optimizer.clip_gradients(1.0))
+        np.testing.assert_allclose(norm, 5.0 * scale, rtol=1e-6)
+        grads = [on_host(p.grad) for p in optimizer.arena.parameters.values() if p.grad is not None]
+        np.testing.assert_allclose(np.concatenate(grads), np.array([0.6, 0.0, 0.8]) * min(5.0 * scale, 1.0), rtol=1e-5)
 
 
 def test_the_norm_stays_an_array_of_the_parameters_dtype(device):

@@ -1,6 +1,6 @@
 """One list of cases for all operations; every check of an operation runs over it.
 
-A case is a call. Its float64 arrays are what gradients are taken of, away from kinks, where a gradient is a convention
+A case is a call. Gradients are taken with respect to its float64 arrays, away from kinks, where a gradient is a convention
 (`test_conventions.py`); integer and boolean arrays are indices and masks. A registered primitive without a case fails the suite.
 
 Each file has the cases of the file of the same name in `minigen/ops/`; `case.py` says how to add one.
@@ -28,6 +28,11 @@ FILES = (
     "recurrent",
     "nade",
     "image_lstm",
+    "trigonometry",
+    "powers",
+    "rounding",
+    "products",
+    "diagonals",
 )
 """In this order, since one generator draws the arguments of all cases."""
 

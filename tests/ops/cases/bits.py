@@ -8,10 +8,14 @@ from minigen.ops.bits import bits_log_prob_backward
 from ops.cases.case import case, normal
 
 
-def bits_log_prob(x: np.ndarray, logits: np.ndarray) -> np.ndarray:
+def bit_log_prob(x: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """By the probabilities themselves, which small logits allow."""
     q = scipy.special.expit(logits)
-    return (x * np.log(q) + (1 - x) * np.log(1 - q)).sum(-1)
+    return x * np.log(q) + (1 - x) * np.log(1 - q)
+
+
+def bits_log_prob(x: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    return bit_log_prob(x, logits).sum(-1)
 
 
 def bits_slope(g: np.ndarray, x: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -22,3 +26,6 @@ for label, leading in (("repeated", (4,)), ("one each", (3, 4)), ("one for all",
     case(mg.bits_log_prob, normal(*leading, 5), normal(3, 4, 5), expected=bits_log_prob, label=label)
     case(bits_log_prob_backward, normal(3, 4), normal(*leading, 5), normal(3, 4, 5), expected=bits_slope, label=label)
 case(mg.bits_log_prob, normal(0, 5), normal(3, 0, 5), expected=bits_log_prob, label="empty")
+for first, second in (((2, 3), (2, 3)), ((2, 1, 3), (4, 1)), ((), ()), ((0, 3), (3,))):
+    label = f"{first},{second}".replace(" ", "")
+    case(mg.bit_log_prob, normal(*first), normal(*second), expected=bit_log_prob, label=label)

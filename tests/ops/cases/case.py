@@ -26,7 +26,7 @@ class Case:
         arguments: arrays; the float64 ones are differentiated.
         keywords: passed by name.
         expected: a function of NumPy or SciPy with the same arguments that gives the same values.
-        differentiable: False where the output is constant in pieces, and so has no gradient.
+        differentiable: False where the output is piecewise constant, and so has no gradient.
         label: tells the cases of one function apart.
     """
 
@@ -128,14 +128,14 @@ def labelled(shape: tuple[int, ...], **keywords: Any) -> str:
 def unary(
     function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, flows: bool = True, **keywords: Any
 ) -> None:
-    """An elementwise function of one array: on a matrix, on a single number, and on nothing."""
+    """An elementwise function of one array: on a matrix, on a single number, and on an empty array."""
     for shape in ((3, 4), (), (2, 0)):
         label = labelled(shape, **keywords)
         case(function, draw(*shape), expected=expected, label=label, flows=flows, **keywords)
 
 
 def binary(function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, flows: bool = True) -> None:
-    """An elementwise function of two arrays: equal shapes, broadcast ones, single numbers, nothing, and Python numbers."""
+    """An elementwise function of two arrays: equal shapes, broadcast ones, single numbers, empty arrays, and Python numbers."""
     for first, second in (((2, 3), (2, 3)), ((2, 1, 3), (4, 1)), ((), ()), ((3,), ()), ((0, 3), (3,))):
         label = f"{first},{second}".replace(" ", "")
         cut = math.prod(first)
@@ -148,7 +148,7 @@ def binary(function: Callable[..., Any], draw: Callable[..., np.ndarray], expect
 
 
 def backward(function: Callable[..., Any], draw: Callable[..., np.ndarray], expected: Any, **keywords: Any) -> None:
-    """The gradient of an elementwise function, as a function of (g, what was saved): on matrices, single numbers, and nothing."""
+    """The gradient of an elementwise function, as a function of (g, what was saved): on matrices, single numbers, and empty arrays."""
     for shape in ((2, 3), (), (0, 3)):
         label = labelled(shape, **keywords)
         case(function, normal(*shape), draw(*shape), expected=expected, label=label, **keywords)

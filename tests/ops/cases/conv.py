@@ -192,7 +192,17 @@ case(
 )
 case(mg.conv2d, normal(0, 3, 3, 2), normal(3, 3, 2, 2), expected=conv, label="no image", padding=1)
 case(mg.conv2d, normal(1, 1, 1, 2), normal(5, 5, 2, 2), expected=conv, label="one pixel", padding=2)
+case(mg.conv2d, normal(2, 3, 3, 0), normal(3, 3, 0, 2), normal(2), expected=conv, label="no channels")
+case(mg.conv2d, normal(2, 3, 3, 2), normal(3, 3, 2, 0), normal(0), expected=conv, label="into no channels")
 case(mg.conv_transpose2d, normal(2, 2, 3, 2), normal(3, 2, 3, 2), normal(3), expected=conv_transposed, label="plain")
+case(
+    mg.conv_transpose2d,
+    normal(2, 2, 3, 0),
+    normal(3, 2, 3, 0),
+    normal(3),
+    expected=conv_transposed,
+    label="no channels",
+)
 for more in ((0, 0), (1, 0), (0, 2), (1, 2)):
     case(
         mg.conv_transpose2d, normal(1, 2, 2, 2), normal(3, 3, 1, 2), normal(1), expected=conv_transposed, stride=(2, 3), padding=1,

@@ -1,4 +1,4 @@
-"""Cases of gradients by choice: here they are derivatives, and `test_estimators.py` has them where they are not."""
+"""Gradient estimators: the straight-through estimator and the reversal of gradients."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import minigen as mg
-from minigen.ops.norm import moments, normalize_backward, normalize_by, normalize_groups
+from minigen.ops.norm import mean_and_deviation, normalize_backward, normalize_by, normalize_groups, scale_of
 from ops.cases.case import case, normal
 
 
@@ -29,11 +29,12 @@ def normalized_backward(g: np.ndarray, x: np.ndarray, *, axes: tuple[int, ...], 
 
 
 def with_moments(primitive: Callable[..., Any]) -> Callable[..., Any]:
-    """A primitive that is given the moments of its argument x, as a function without them."""
+    """A primitive that is given the mean and the scale of its argument x, as a function without them."""
     place = primitive.arguments.index("x")
 
     def complete(*arrays: Any, axes: tuple[int, ...], epsilon: float) -> Any:
-        return primitive(*arrays, *moments(arrays[place], axes=axes), axes=axes, epsilon=epsilon)
+        mean, deviation = mean_and_deviation(arrays[place], axes=axes)
+        return primitive(*arrays, mean, scale_of(deviation, epsilon), axes=axes, epsilon=epsilon)
 
     complete.__name__ = primitive.name
     return complete

@@ -1,4 +1,4 @@
-"""Cases of reductions, and of softmax and what else works along an axis."""
+"""Cases of reductions, and of softmax and other functions along an axis."""
 
 from typing import Any
 
@@ -12,6 +12,10 @@ from ops.cases.case import case, distinct, normal, positive
 
 def norm(x: np.ndarray, **keywords: Any) -> np.ndarray:
     return np.sqrt(np.sum(x * x, **keywords))
+
+
+def root_mean_square(x: np.ndarray, *, epsilon: float = 0.0, **keywords: Any) -> np.ndarray:
+    return np.sqrt(np.mean(x * x, **keywords) + epsilon)
 
 
 for reduction in ("sum", "mean", "prod", "var", "max", "min", "norm", "logsumexp"):
@@ -28,16 +32,36 @@ case(mg.prod, distinct(5, 2), axis=0, expected=np.prod, label="odd count")
 case(
     mg.var, normal(3, 4), axis=0, correction=1, expected=lambda x, **_: np.var(x, axis=0, ddof=1), label="correction=1"
 )
+case(mg.root_mean_square, normal(2, 3), expected=root_mean_square, label="all")
+case(
+    mg.root_mean_square,
+    normal(2, 3, 2),
+    axis=(0, -1),
+    keepdims=True,
+    epsilon=0.1,
+    expected=root_mean_square,
+    label="epsilon",
+)
+case(mg.root_mean_square, normal(2, 0, 3), axis=-1, epsilon=0.1, expected=root_mean_square, label="empty")
+case(mg.root_mean_square, positive(), expected=root_mean_square, label="()")
 case(mg.argmax, distinct(3, 4), expected=np.argmax, flows=False, label="all")
 case(mg.argmax, distinct(3, 4), axis=1, expected=np.argmax, flows=False, label="axis=1")
 case(mg.cumsum, normal(3, 4), axis=0, expected=np.cumsum, label="axis=0")
 case(mg.cumsum, normal(3, 4), axis=-1, expected=np.cumsum, label="axis=-1")
+case(mg.cumsum, normal(3, 4), axis=None, expected=np.cumsum, label="flattened")
+case(mg.cumsum, normal(), axis=0, expected=np.cumsum, label="()")
 case(mg.cumsum, normal(0, 4), axis=0, expected=np.cumsum, label="empty")
+case(mg.diff, normal(3, 4), expected=np.diff)
+case(mg.diff, normal(4, 3), n=2, axis=0, expected=np.diff, label="n=2,axis=0")
+case(mg.diff, normal(3), n=4, expected=np.diff, label="down to nothing")
+case(mg.diff, normal(0, 4), axis=0, expected=np.diff, label="empty")
 for normalised in ("softmax", "log_softmax"):
     theirs = getattr(scipy.special, normalised)
     case(getattr(mg, normalised), normal(3, 4), expected=lambda x, f=theirs: f(x, axis=-1), label="last axis")
     case(getattr(mg, normalised), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
     case(getattr(mg, normalised), normal(0, 4), axis=1, expected=theirs, label="empty")
+    case(getattr(mg, normalised), normal(3, 0), axis=1, expected=lambda x, axis: x, label="over nothing")
+    case(getattr(mg, normalised), normal(), axis=-1, expected=theirs, label="()")
 
 
 def softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.ndarray:

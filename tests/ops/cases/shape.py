@@ -1,6 +1,7 @@
 """Cases of operations that change shapes, dtypes and places, not values."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from minigen.ops.shape import join
 from ops.cases.case import case, normal
 
 
-def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of one sequence of arrays, as a function of the arrays."""
+def on_arrays(module: ModuleType, name: str) -> Callable[..., Any]:
+    """A module's function of one sequence of arrays, as a function of the arrays."""
 
     def spread(*arrays: Any, **keywords: Any) -> Any:
-        return function(arrays, **keywords)
+        return getattr(module, name)(arrays, **keywords)
 
-    spread.__name__ = function.__name__
+    spread.__name__ = name
     return spread
 
 
@@ -36,18 +37,42 @@ case(mg.transpose, normal(2, 3, 4), expected=np.transpose, label="reversed")
 case(mg.transpose, normal(2, 3, 4), axes=(1, -1, 0), expected=np.transpose)
 case(mg.transpose, normal(), expected=np.transpose, label="()")
 case(mg.moveaxis, normal(2, 3, 4, 2), source=(0, 2), destination=(-1, 0), expected=np.moveaxis)
+case(mg.swapaxes, normal(2, 3, 4), axis1=0, axis2=-1, expected=np.swapaxes)
+case(mg.swapaxes, normal(2, 3), axis1=1, axis2=1, expected=np.swapaxes, label="same")
 case(mg.squeeze, normal(1, 3, 1), expected=np.squeeze, label="all")
 case(mg.squeeze, normal(1, 3, 1), axis=-1, expected=np.squeeze)
 case(mg.expand_dims, normal(3, 2), axis=(0, -1), expected=np.expand_dims)
 case(mg.flip, normal(3, 4), expected=np.flip, label="all")
 case(mg.flip, normal(3, 4), axis=-1, expected=np.flip)
+case(mg.roll, normal(3, 4), shift=2, expected=np.roll, label="flattened")
+case(mg.roll, normal(3, 4), shift=-5, axis=1, expected=np.roll, label="axis=1")
+case(mg.roll, normal(3, 4, 2), shift=(1, -1), axis=(0, -2), expected=np.roll, label="two axes")
+case(mg.roll, normal(3, 4), shift=1, axis=(0, 1), expected=np.roll, label="one shift for two axes")
+case(mg.roll, normal(0, 3), shift=1, axis=0, expected=np.roll, label="empty")
+case(mg.roll, normal(), shift=1, expected=np.roll, label="()")
 case(mg.repeat, normal(2, 3), repeats=3, axis=1, expected=np.repeat)
+case(mg.repeat, normal(2, 3), repeats=2, expected=np.repeat, label="flattened")
+case(mg.repeat, normal(), repeats=2, expected=np.repeat, label="()")
 case(mg.tile, normal(2, 3), repetitions=(2, 1, 3), expected=lambda x, repetitions: np.tile(x, repetitions))
-case(join, normal(2, 3), normal(2, 1), normal(2, 2), axis=-1, expected=on_arrays(np.concatenate))
-case(on_arrays(mg.concatenate), normal(2, 3), normal(1, 3), expected=on_arrays(np.concatenate))
-case(on_arrays(mg.concatenate), normal(2, 3), normal(0, 3), expected=on_arrays(np.concatenate), label="with nothing")
-case(on_arrays(mg.stack), normal(2, 3), normal(2, 3), axis=1, expected=on_arrays(np.stack))
-case(on_arrays(mg.stack), normal(), normal(), expected=on_arrays(np.stack), label="()")
+case(join, normal(2, 3), normal(2, 1), normal(2, 2), axis=-1, expected=on_arrays(np, "concatenate"))
+case(on_arrays(mg, "concatenate"), normal(2, 3), normal(1, 3), expected=on_arrays(np, "concatenate"))
+case(
+    on_arrays(mg, "concatenate"),
+    normal(2, 3),
+    normal(0, 3),
+    expected=on_arrays(np, "concatenate"),
+    label="with nothing",
+)
+case(on_arrays(mg, "stack"), normal(2, 3), normal(2, 3), axis=1, expected=on_arrays(np, "stack"))
+case(on_arrays(mg, "stack"), normal(), normal(), expected=on_arrays(np, "stack"), label="()")
+case(on_arrays(mg, "vstack"), normal(3), normal(2, 3), expected=on_arrays(np, "vstack"))
+case(on_arrays(mg, "vstack"), normal(), normal(), expected=on_arrays(np, "vstack"), label="()")
+case(on_arrays(mg, "vstack"), normal(1, 2, 3), normal(2, 2, 3), expected=on_arrays(np, "vstack"), label="stacks")
+case(on_arrays(mg, "hstack"), normal(3), normal(), expected=on_arrays(np, "hstack"), label="vector,number")
+case(on_arrays(mg, "hstack"), normal(2, 1), normal(2, 3), expected=on_arrays(np, "hstack"))
+case(mg.array_split, normal(2, 8), sections=3, axis=-1, expected=lambda x, **_: np.array_split(x, 3, -1))
+case(mg.array_split, normal(2), sections=3, expected=lambda x, **_: np.array_split(x, 3), label="empty part")
+case(mg.array_split, normal(5), sections=(1, 4), expected=lambda x, **_: np.array_split(x, (1, 4)), label="cuts")
 case(mg.split, normal(4, 3), sections=2, expected=lambda x, **_: np.split(x, 2))
 case(mg.split, normal(2, 6), sections=(1, 4), axis=1, expected=lambda x, **_: np.split(x, (1, 4), 1), label="cuts")
 case(
