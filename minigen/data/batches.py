@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.backend import device_of
 from minigen.data.checks import check_finite
 from minigen.data.densities import Density
+from minigen.engine import Tensor
+from minigen.guards import exclusive
+from minigen.nn import check_whole
 from minigen.random import Generator
+from minigen.sizes import whole_number
 
 
 class Batches(Iterator[Any]):
-    """An endless iterator of shuffled minibatches.
+    """An endless iterator of shuffled minibatches, which may be shared by threads, copied and pickled.
 
     Each epoch visits the examples in a new random order. The last N mod batch_size of that order
     are left out, so that every batch has the same size and every step the same noise; the next
@@ -51,6 +56,7 @@ class Batches(Iterator[Any]):
         self._arrays = data if isinstance(data, tuple) else (data,)
         self._is_tuple = isinstance(data, tuple)
         self._length = _common_length(self._arrays)
+        batch_size = whole_number("Batches", "batch_size", batch_size)
         if not 1 <= batch_size <= self._length:
             raise ValueError(
                 f"Batches: batch_size is {batch_size}, expected 1 to {self._length}, the number of examples"
@@ -61,10 +67,11 @@ class Batches(Iterator[Any]):
         self.load_state({"epoch_seed": 0, "position": self._length})
 
     def __next__(self) -> Any:
-        if self._position + self.batch_size > self._length:
-            self.load_state({"epoch_seed": int(self._rng.integers(0, 2**31, ())), "position": 0})
-        chosen = self._order[self._position : self._position + self.batch_size]  # (batch_size,)
-        self._position += self.batch_size
+        with exclusive():  # threads that share the batches never get the same one
+            if self._position + self.batch_size > self._length:
+                self.load_state({"epoch_seed": int(self._rng.integers(0, 2**31, ())), "position": 0})
+            chosen = self._order[self._position : self._position + self.batch_size]  # (batch_size,)
+            self._position += self.batch_size
         batch = tuple(array[chosen] for array in self._arrays)
         return batch if self._is_tuple else batch[0]
 
@@ -80,9 +87,10 @@ class Batches(Iterator[Any]):
         """Continue from a state that `state` returned for the same data and batch size.
 
         Raises:
-            ValueError: the position lies outside the data.
+            ValueError: the position lies outside the data, or the seed is not valid.
         """
-        if not 0 <= state["position"] <= self._length:
+        check_whole(state["epoch_seed"], "Batches: epoch_seed", most=2**31)
+        if check_whole(state["position"], "Batches: position") > self._length:
             raise ValueError(
                 f"Batches: the state's position is {state['position']}, but there are "
                 f"{self._length} examples; it was saved for other data"
@@ -93,7 +101,7 @@ class Batches(Iterator[Any]):
 
 
 def density_batches(density: Density, *, batch_size: int, rng: Generator) -> Iterator[NDArray[np.float32]]:
-    """Yield fresh samples of a density without end; no example comes twice.
+    """Return an endless iterator over fresh samples of a density; no example comes twice.
 
     All state is the generator's: with `rng` restored, a new call continues the same sequence.
 
@@ -102,19 +110,35 @@ def density_batches(density: Density, *, batch_size: int, rng: Generator) -> Ite
         batch_size: samples per batch.
         rng: a Generator on the CPU.
 
-    Yields:
-        (batch_size, 1), float32.
+    Returns:
+        An iterator over arrays (batch_size, 1), float32.
 
     Example:
         >>> from minigen.data.densities import target
         >>> next(density_batches(target("mixture"), batch_size=64, rng=Generator(0))).shape
         (64, 1)
     """
-    while True:
-        yield density.sample(batch_size, rng)
+    return _FreshBatches(density, batch_size, rng)
+
+
+class _FreshBatches(Iterator[NDArray[np.float32]]):
+    """The iterator that `density_batches` returns: a class, since Python's generators can be neither copied nor pickled."""
+
+    def __init__(self, density: Density, batch_size: int, rng: Generator) -> None:
+        self._density, self._batch_size, self._rng = density, batch_size, rng
+
+    def __next__(self) -> NDArray[np.float32]:
+        return self._density.sample(self._batch_size, self._rng)
 
 
 def _common_length(arrays: tuple[NDArray[Any], ...]) -> int:
+    for number, array in enumerate(arrays):
+        if not device_of(array):
+            name = f"data[{number}]" if len(arrays) > 1 else "data"
+            hint = "x.data" if isinstance(array, Tensor) else "np.array(x)"
+            raise TypeError(
+                f"Batches: {name} is a {type(array).__name__}; expected an array, such as {hint}, or a tuple of arrays, (x, labels)"
+            )
     shapes = [np.shape(array) for array in arrays]
     if not shapes or not all(shapes) or len({shape[0] for shape in shapes}) != 1:
         raise ValueError(

@@ -13,7 +13,7 @@ TIMEOUT = 30  # seconds in which nothing comes
 
 
 def download(path: Path, *, mirrors: Sequence[str], size: int, sha256: str) -> None:
-    """Download a file from the first mirror that gives it, under a progress bar (none where the output is no terminal).
+    """Download a file from the first mirror that gives it, under a progress bar (none where the output is not a terminal).
 
     What arrives is written aside and renamed into place when it is complete and right, so that whatever happens, no part of a file has the
     name, and two processes may download the same file.

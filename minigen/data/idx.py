@@ -6,8 +6,8 @@ A file is (Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten
     n_1 ... n_D   the dimensions, four bytes each
     numbers       n_1 ... n_D of them, the last dimension running fastest
 
-with the most significant byte first, and often compressed by gzip. What a header promises is not trusted: memory is taken as the numbers
-arrive, and never for more of them than it promises.
+with the most significant byte first, and often compressed by gzip. The header is not trusted: memory is taken as the numbers arrive,
+never for more of them than it promises, and from a compressed file never for more than data could be.
 """
 
 import gzip
@@ -24,7 +24,9 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 LARGEST = 2**30  # bytes of numbers in one file; MNIST's largest has 47 million
 MOST_DIMENSIONS = 8
 GZIP_MAGIC = b"\x1f\x8b"
-GZIP_GAIN = 1032  # deflate makes at most so many bytes of one
+GZIP_GAIN = 1032  # deflate makes at most this many bytes out of one
+# The limit beyond 2^24 bytes: images give about five bytes for one, and only a file that was made to fill the memory gives more.
+LARGE, LARGE_GAIN = 2**24, 100
 CHUNK = 2**20
 
 
@@ -61,9 +63,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             return _read(file, path, most=size)
         try:
             with gzip.open(file) as unpacked:
-                return _read(unpacked, path, most=GZIP_GAIN * size)
+                return _read(unpacked, path, most=min(GZIP_GAIN * size, LARGE + LARGE_GAIN * size))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"read_idx: {path} is damaged, or no whole gzip file: {error}") from error
+            raise ValueError(f"read_idx: {path} is damaged, or not a whole gzip file: {error}") from error
 
 
 def _read(file: BinaryIO | gzip.GzipFile, path: Path, *, most: int) -> NDArray[Any]:
@@ -86,7 +88,8 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, *, most: int) -> NDArray[A
         content += chunk
     if file.read(1):
         raise ValueError(f"read_idx: {path} goes on after the {promised:,} bytes that its header promises: {what}")
-    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    numbers = np.frombuffer(content, dtype).reshape(shape)
+    return numbers if dtype.isnative else numbers.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _read_header(file: BinaryIO | gzip.GzipFile, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -209,7 +209,7 @@ def estimated_modes(samples: ArrayLike, *, bandwidth: float) -> tuple[float, ...
 
 
 def check_bandwidth(bandwidth: float, name: str) -> None:
-    """Refuse a bandwidth that is no positive number.
+    """Refuse a bandwidth that is not a positive number.
 
     Example:
         >>> check_bandwidth(-1.0, "kernel_density")

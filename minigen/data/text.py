@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.guards import exclusive
+from minigen.nn import check_whole
 from minigen.random import Generator
+from minigen.sizes import whole_number
 
 Characters = NDArray[np.int64]
 
@@ -88,7 +91,7 @@ class Text:
         bad = (characters < 0) | (characters >= k) | (characters != np.floor(characters))
         if bad.any():
             raise ValueError(
-                f"Text.decode: {bad.sum()} of {characters.size} numbers are no places in the vocabulary of {self.name}, the first is "
+                f"Text.decode: {bad.sum()} of {characters.size} numbers are not places in the vocabulary of {self.name}, the first is "
                 f"{characters[bad][0]:g}; expected whole numbers from 0 to {k - 1}"
             )
         return "".join(map(self.vocabulary.__getitem__, characters.astype(np.int64).tolist()))
@@ -155,7 +158,7 @@ def read_text(path: str | Path) -> Text:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"read_text: {path} is no text in UTF-8: {error.reason} at byte {error.start}") from error
+        raise ValueError(f"read_text: {path} is not text in UTF-8: {error.reason} at byte {error.start}") from error
     return Text(content, name=path.name)
 
 
@@ -191,6 +194,7 @@ class TextStreams(Iterator[tuple[Characters, bool]]):
     """
 
     def __init__(self, characters: Characters, *, streams: int, length: int, rng: Generator) -> None:
+        streams, length = whole_number("TextStreams", "streams", streams), whole_number("TextStreams", "length", length)
         if streams < 1 or length < 1 or characters.ndim != 1 or len(characters) < streams * length:
             raise ValueError(
                 f"TextStreams: {streams} streams of {length} characters a step need a text (L,) of at least {streams * length}; it is "
@@ -202,12 +206,13 @@ class TextStreams(Iterator[tuple[Characters, bool]]):
 
     def __next__(self) -> tuple[Characters, bool]:
         stretch = self.pieces * self.length  # of one stream
-        if self._piece == self.pieces:
-            spare = len(self.characters) - self.streams * stretch
-            self.load_state({"start": int(self._rng.integers(0, spare + 1, ())), "piece": 0})
-        used = self.characters[self._start : self._start + self.streams * stretch].reshape(self.streams, stretch)
-        first = self._piece * self.length
-        self._piece += 1
+        with exclusive():  # threads that share the streams never get the same piece
+            if self._piece == self.pieces:
+                spare = len(self.characters) - self.streams * stretch
+                self.load_state({"start": int(self._rng.integers(0, spare + 1, ())), "piece": 0})
+            start, first = self._start, self._piece * self.length
+            self._piece += 1
+        used = self.characters[start : start + self.streams * stretch].reshape(self.streams, stretch)
         return used[:, first : first + self.length].copy(), first == 0
 
     def state(self) -> dict[str, int]:
@@ -221,12 +226,13 @@ class TextStreams(Iterator[tuple[Characters, bool]]):
             ValueError: it lies outside the text.
         """
         spare = len(self.characters) - self.streams * self.pieces * self.length
-        if not (0 <= state["start"] <= spare and 0 <= state["piece"] <= self.pieces):
+        start, piece = (check_whole(state[name], f"TextStreams: {name}") for name in ("start", "piece"))
+        if start > spare or piece > self.pieces:
             raise ValueError(
                 f"TextStreams: the state is {state}, but the streams begin at 0 to {spare} and have {self.pieces} pieces; it was saved "
                 "for another text"
             )
-        self._start, self._piece = state["start"], state["piece"]
+        self._start, self._piece = start, piece
 
 
 def text_windows(characters: Characters, *, length: int) -> Characters:

@@ -2,8 +2,8 @@
 
 from minigen.distributions.bernoulli import Bernoulli
 from minigen.distributions.categorical import Categorical, GumbelSoftmax
+from minigen.distributions.closed_form_kl import kl_divergence
 from minigen.distributions.distribution import Distribution
-from minigen.distributions.divergence import kl_divergence
 from minigen.distributions.laplace import Laplace
 from minigen.distributions.mixture import NormalMixture
 from minigen.distributions.normal import Normal

@@ -4,16 +4,17 @@
     H        = -q log q - (1 - q) log(1 - q)
 
 since log q = -softplus(-l) and log(1 - q) = -softplus(l). No probability is formed on the way to a logarithm, so none
-has to be kept away from 0 and 1: where q rounds to 1 the log-probability of a 0 is still -l, and its gradient still -q.
+has to be kept away from 0 and 1: where q rounds to 1 the log-probability of a 0 is still -l, and its gradient still -q. An infinite
+logit stands for a bit that is certain.
 """
 
 import math
 from typing import Any
 
 import minigen.ops as ops
-from minigen.backend import Array
+from minigen.backend import Array, array_module
 from minigen.distributions.distribution import Distribution, raw
-from minigen.distributions.scalars import is_number, sigmoid, softplus
+from minigen.distributions.scalars import is_number, magnitude, sigmoid, silu, softplus
 from minigen.engine import TensorLike
 from minigen.random import Generator, Shape
 
@@ -27,13 +28,15 @@ class Bernoulli(Distribution):
     Example:
         >>> import numpy as np
         >>> bits = Bernoulli(logits=np.array([-500.0, 500.0]))
-        >>> bits.log_prob(np.array([1, 1]))
-        array([-500.,    0.])
+        >>> bits.log_prob(np.array([1, 0]))
+        array([-500., -500.])
         >>> bits.mean.round(3)
         array([0., 1.])
     """
 
-    absent = {"rsample": "a bit is no differentiable function of its probability; GumbelSoftmax with K = 2 relaxes it"}
+    absent = {
+        "rsample": "a bit is not a differentiable function of its probability; GumbelSoftmax with K = 2 relaxes it"
+    }
 
     def __init__(self, *, logits: TensorLike) -> None:
         super().__init__(logits=logits)
@@ -60,13 +63,17 @@ class Bernoulli(Distribution):
         Args:
             x: 0 or 1, of any dtype, of a shape that broadcasts against B. A grey value between 0 and 1 stands for a bit
                 that is 1 with that probability: the result is the expectation of its log p, which is minus a
-                cross-entropy and no log-density of x.
+                cross-entropy, not a log-density of x. The range is not checked, since that would take a pass over all data.
 
         Returns:
             The common shape of x and B.
         """
-        x = self._as_floats(x)
-        return x * self.logits - softplus(self.logits)
+        x, logits = self._as_floats(x), self.logits
+        if is_number(x) and is_number(logits):
+            return ops.bit_log_prob(x, logits).item()
+        like = raw(logits if is_number(x) else x)  # a number takes the dtype of the other, and widens nothing
+        x, logits = (array_module(like).asarray(v, dtype=like.dtype) if is_number(v) else v for v in (x, logits))
+        return ops.bit_log_prob(x, logits)
 
     def joint_log_prob(self, x: TensorLike, *, axes: int) -> Any:
         """Return log p(x) of whole examples; see `Distribution.joint_log_prob`. Where x and B agree in those axes it is one pass."""
@@ -79,9 +86,9 @@ class Bernoulli(Distribution):
         return ops.astype(x, dtype=self.dtype) if whole else x  # int64 * float32 would be float64
 
     def entropy(self) -> Any:
-        """Return -q log q - (1 - q) log(1 - q), of shape B."""
-        logits = self.logits
-        return sigmoid(logits) * softplus(-logits) + sigmoid(-logits) * softplus(logits)
+        """Return -q log q - (1 - q) log(1 - q) = softplus(-|l|) + |l| sigmoid(-|l|), of shape B."""
+        u = -magnitude(self.logits)
+        return softplus(u) - silu(u)
 
 
 def _rows(x: Any, axes: int) -> Any:

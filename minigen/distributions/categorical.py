@@ -13,6 +13,7 @@ from minigen.backend import Array
 from minigen.distributions.distribution import Distribution, pick, raw
 from minigen.distributions.scalars import check_positive
 from minigen.engine import Tensor, TensorLike
+from minigen.ops.index import check_indices
 from minigen.random import Generator, Shape
 
 
@@ -36,7 +37,7 @@ class Categorical(Distribution):
 
     category_axes = 1
     absent = {
-        "rsample": "a category is no differentiable function of its probability; GumbelSoftmax relaxes it",
+        "rsample": "a category is not a differentiable function of its probability; GumbelSoftmax relaxes it",
         "mean": "categories are labels, which have no average; see probabilities",
         "variance": "categories are labels, which have no distances; see probabilities and entropy()",
     }
@@ -59,20 +60,16 @@ class Categorical(Distribution):
         """Return log q_x of each element, in nats.
 
         Args:
-            x: a Tensor or an array of integers in [0, K), of a shape that broadcasts against B.
+            x: a Tensor or an array of integers in [0, K), of a shape that broadcasts against B; see `ops.index.check_indices`.
 
         Returns:
             The common shape of x and B.
 
         Raises:
             TypeError: x does not hold integers.
+            IndexError: an element of x is outside [0, K).
         """
-        found = getattr(raw(x), "dtype", None)
-        if found is None or found.kind not in "iu":
-            raise TypeError(
-                f"Categorical.log_prob: x is of {found or type(x).__name__}; "
-                f"expected an array of integers in [0, {self.categories})"
-            )
+        check_indices("Categorical.log_prob", x, self.categories, name="x")
         return pick(ops.log_softmax(self.logits), x)
 
     def entropy(self) -> Any:

@@ -9,7 +9,7 @@ which its parameters broadcast. From each, S independent draws are taken:
 
 Which axes are the dimensions of one example is the caller's to say: `joint_log_prob(x, axes=3)` sums over an image's. Where one
 draw is itself a vector (`GumbelSoftmax`), or a parameter lists the components of one draw (`NormalMixture`), that last
-axis is no part of B.
+axis is not part of B.
 
 Parameters are kept as given, and every result is computed from them anew in minigen's operations. So gradients flow to
 the parameters and to x, to any order; raw arrays give raw arrays; Python numbers give Python numbers, which widen no
@@ -25,6 +25,7 @@ from minigen.backend import Array, array_module
 from minigen.distributions.scalars import is_number
 from minigen.engine import Tensor, TensorLike, no_grad
 from minigen.random import Generator, Shape
+from minigen.sizes import as_shape
 
 
 class Distribution:
@@ -39,7 +40,7 @@ class Distribution:
         batch_shape: B, the shape of one draw from each distribution of the batch.
         dtype: of the parameters and of draws that are not integers; float32 where all parameters are Python numbers.
         absent: by method, why the distribution does not have it.
-        category_axes: how many last axes of the parameters are no part of the batch shape.
+        category_axes: how many last axes of the parameters are not part of the batch shape.
 
     Raises:
         ValueError: the shapes do not broadcast, or lack the axis of categories.
@@ -164,7 +165,7 @@ class Distribution:
 
     def _draw_shape(self, shape: Shape) -> tuple[int, ...]:
         """S + B."""
-        return (shape, *self.batch_shape) if isinstance(shape, int) else (*shape, *self.batch_shape)
+        return (*as_shape("sample", shape), *self.batch_shape)
 
     def _over_batch(self, value: Any) -> Any:
         """Give a result the batch shape even if only one parameter enters it: a sum over it counts every element."""

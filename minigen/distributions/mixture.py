@@ -38,7 +38,7 @@ class NormalMixture(Distribution):
 
     category_axes = 1
     absent = {
-        "rsample": "which component a draw comes from is no differentiable function of the weights",
+        "rsample": "which component a draw comes from is not a differentiable function of the weights",
         "entropy": "it has no closed form; average -log_prob over samples",
     }
 

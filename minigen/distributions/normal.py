@@ -11,12 +11,24 @@ number is one, and it enters the formulas as it is, with no logarithm of an expo
 import math
 from typing import Any
 
+import minigen.ops as ops
 from minigen.distributions.distribution import Distribution
 from minigen.distributions.scalars import check_positive, exp, log
 from minigen.engine import Tensor, TensorLike
 from minigen.random import Generator, Shape
 
 LOG_2_PI = math.log(2 * math.pi)
+
+
+def standard_normal_log_density(z: TensorLike) -> Any:
+    """Return log N(z; 0, I) = -|z|^2 / 2 - d log(2 pi) / 2 of vectors z, (..., d) -> (...).
+
+    Example:
+        >>> import numpy as np
+        >>> standard_normal_log_density(np.array([[0.0, 0.0], [3.0, 4.0]])).round(4)
+        array([ -1.8379, -14.3379])
+    """
+    return -0.5 * ops.sum(z * z, axis=-1) - 0.5 * z.shape[-1] * LOG_2_PI
 
 
 class Normal(Distribution):
@@ -67,6 +79,11 @@ class Normal(Distribution):
     def log_scale(self) -> Any:
         """log s, of a shape that broadcasts to B."""
         return 0.5 * self._log_variance if self._scale is None else log(self._scale)
+
+    @property
+    def log_variance(self) -> Any:
+        """log s^2, of a shape that broadcasts to B."""
+        return self._log_variance if self._scale is None else 2.0 * log(self._scale)
 
     @property
     def mean(self) -> Any:

@@ -35,7 +35,30 @@ exp = keeping_numbers(ops.exp)
 expm1 = keeping_numbers(ops.expm1)
 log = keeping_numbers(ops.log)
 sigmoid = keeping_numbers(ops.sigmoid)
+silu = keeping_numbers(ops.silu)
 softplus = keeping_numbers(ops.softplus)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Return a where the condition holds and b elsewhere; a condition on Python numbers is a bool.
+
+    Example:
+        >>> where(2.0 > 1.0, 3.0, 4.0)
+        3.0
+    """
+    if isinstance(condition, bool):
+        return a if condition else b
+    return ops.where(condition, a, b)
+
+
+def magnitude(x: Any) -> Any:
+    """Return |x|, whose slope at 0 is taken as 1 instead of 0: even functions of x then have the right curvature at 0.
+
+    Example:
+        >>> magnitude(-2.0)
+        2.0
+    """
+    return where(x < 0, -x, x)
 
 
 def check_positive(owner: str, **values: TensorLike) -> None:

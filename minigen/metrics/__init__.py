@@ -7,13 +7,12 @@ from minigen.metrics.classification import accuracy, class_log_joint
 from minigen.metrics.conditional import conditional_likelihoods
 from minigen.metrics.density_match import compare_with_density, matching_bandwidth
 from minigen.metrics.discriminator import discriminator_gap, optimal_discriminator
-from minigen.metrics.divergence import jensen_shannon, kullback_leibler, total_variation
 from minigen.metrics.exact_likelihood import exact_log_likelihood, site_costs
 from minigen.metrics.frechet import FrechetScore, frechet_distance, frechet_score, gaussian_frechet
 from minigen.metrics.gaussian_distances import gaussian_distances
 from minigen.metrics.kernel_density import binned_kernel_density
 from minigen.metrics.latent import ActiveUnits, Regularity, active_units, normal_like, regularity
-from minigen.metrics.likelihood import Evidence, LogLikelihood, bits_per_dimension, elbo, importance_log_likelihood
+from minigen.metrics.likelihood import EvidenceBound, LogLikelihood, bits_per_dimension, elbo, importance_log_likelihood
 from minigen.metrics.mmd import (
     KernelDistance,
     gaussian_kernel,
@@ -29,6 +28,7 @@ from minigen.metrics.pixels import PixelDistances, pixel_distances, shifted
 from minigen.metrics.principal_components import PCA, ProbabilisticPCA, pca, probabilistic_pca
 from minigen.metrics.probes import probe_accuracies, tuning_accuracies
 from minigen.metrics.reconstruction import squared_error
+from minigen.metrics.tabulated_divergences import jensen_shannon, kullback_leibler, total_variation
 from minigen.metrics.text import nats_per_character, surprise
 from minigen.metrics.transport import (
     Transport,
@@ -41,8 +41,8 @@ from minigen.metrics.transport import (
 from minigen.metrics.wasserstein import wasserstein1, wasserstein1_floor, wasserstein1_to_quantile
 
 __all__ = [
-    "PCA", "ActiveUnits", "Evidence", "FrechetScore", "Gain", "Inference", "KernelDistance", "LogLikelihood", "ModeCoverage", "Nearest",
-    "PixelDistances", "ProbabilisticPCA", "Regularity", "Transport", "Violations", "accuracy", "active_units", "auroc",
+    "PCA", "ActiveUnits", "EvidenceBound", "FrechetScore", "Gain", "Inference", "KernelDistance", "LogLikelihood", "ModeCoverage",
+    "Nearest", "PixelDistances", "ProbabilisticPCA", "Regularity", "Transport", "Violations", "accuracy", "active_units", "auroc",
     "axiom_violations", "binned_kernel_density", "bits_per_dimension", "class_log_joint", "compare_with_density",
     "conditional_likelihoods", "discriminator_gap", "earth_mover_distance", "elbo", "exact_log_likelihood", "frechet_distance",
     "frechet_score", "gaussian_distances", "gaussian_frechet", "gaussian_kernel", "ground_cost", "importance_log_likelihood",

@@ -55,39 +55,40 @@ def judge_inference(
     vae: VAE,
     images: Array,
     *,
-    clue: Any = None,
+    encoder_input: Any = None,
     steps: int = 500,
     draws: int = 32,
     k: int = 1000,
     full_covariance: bool = False,
-    rng: Callable[[], Generator],
+    make_rng: Callable[[], Generator],
 ) -> Inference:
     """Fit posteriors to images, and compare them with what the model says by itself.
 
     Args:
         vae: a trained model; only its decoder is used for the fit.
         images: x, (N, H, W, C), on the model's device.
-        clue: what the encoder is given: the images, or the numbers of their rows for a table; None if the encoder knows nothing of them.
+        encoder_input: what the encoder is given: the images, or for a table the numbers of their rows; None if the encoder does not know
+            them.
         steps: of Adam, for each image.
         draws: of z for each image, in an ELBO.
         k: draws of z for each image that estimate log p(x).
         full_covariance: whether the fitted q has one.
-        rng: makes a generator on the model's device; each estimate starts with a new one, so that they share their noise.
+        make_rng: makes a generator on the model's device; each estimate starts with a new one, so that they share their noise.
 
     Example:
         >>> from minigen.data import load_digits
         >>> from minigen.models import mlp_vae
         >>> vae = mlp_vae(size=(8, 8, 1), hidden=(16,), latent=2, rng=Generator(0))
         >>> images = load_digits().unit()[:20].round()
-        >>> found = judge_inference(vae, images, clue=images, steps=30, k=10, rng=lambda: Generator(1))
+        >>> found = judge_inference(vae, images, encoder_input=images, steps=30, k=10, make_rng=lambda: Generator(1))
         >>> found.elbo < found.fitted_elbo, list(found.figures())
         (True, ['elbo', 'fitted_elbo', 'log_likelihood', 'approximation_gap', 'amortization_gap'])
     """
-    fitted = fit_posteriors(vae, images, steps=steps, full_covariance=full_covariance, rng=rng())
+    fitted = fit_posteriors(vae, images, steps=steps, full_covariance=full_covariance, rng=make_rng())
     by_row = (images, np.arange(len(images)))
     return Inference(
-        elbo=None if clue is None else elbo(vae, (images, clue), draws=draws, rng=rng()).elbo,
-        fitted_elbo=elbo(fitted.vae, by_row, draws=draws, rng=rng()).elbo,
-        log_likelihood=importance_log_likelihood(fitted.vae, by_row, samples=k, rng=rng()).mean,
+        elbo=None if encoder_input is None else elbo(vae, (images, encoder_input), draws=draws, rng=make_rng()).elbo,
+        fitted_elbo=elbo(fitted.vae, by_row, draws=draws, rng=make_rng()).elbo,
+        log_likelihood=importance_log_likelihood(fitted.vae, by_row, samples=k, rng=make_rng()).mean,
         fitted=fitted,
     )

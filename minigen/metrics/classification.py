@@ -36,7 +36,7 @@ def accuracy(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def class_log_joint(
-    model: Any, images: Any, *, prior: ArrayLike, samples: int, judge: Callable[[], Generator]
+    model: Any, images: Any, *, prior: ArrayLike, samples: int, make_rng: Callable[[], Generator]
 ) -> NDArray[np.float64]:
     """Return log p(y, class) = log p(y|class) + log p(class). By Bayes' rule the most probable class of y is the one with the largest.
 
@@ -47,7 +47,7 @@ def class_log_joint(
         images: y, (N, H, W, C), on the device of the model.
         prior: p(class), (K,), above 0.
         samples: draws of z for each image and class.
-        judge: returns what makes the draws, on that device; it is called anew for each class.
+        make_rng: makes a generator on that device; each class starts with a new one, so that they share their noise.
 
     Returns:
         (N, K).
@@ -56,7 +56,7 @@ def class_log_joint(
         >>> from minigen.models import mlp_cvae
         >>> cvae = mlp_cvae(size=(8, 8, 1), condition=3, hidden=(16,), latent=2, rng=Generator(0))
         >>> images = np.zeros((5, 8, 8, 1), np.float32)
-        >>> class_log_joint(cvae, images, prior=[0.5, 0.3, 0.2], samples=4, judge=lambda: Generator(1)).shape
+        >>> class_log_joint(cvae, images, prior=[0.5, 0.3, 0.2], samples=4, make_rng=lambda: Generator(1)).shape
         (5, 3)
     """
     log_prior = np.log(np.asarray(prior, dtype=np.float64))
@@ -65,6 +65,6 @@ def class_log_joint(
     found = np.empty((n, classes))
     for k, one_hot in enumerate(np.eye(classes, dtype=np.float32)):
         c = ops.tensor(np.tile(one_hot, (n, 1)), device=device)
-        likelihood = importance_log_likelihood(model, (images, c), samples=samples, rng=judge())
+        likelihood = importance_log_likelihood(model, (images, c), samples=samples, rng=make_rng())
         found[:, k] = likelihood.values + log_prior[k]
     return found

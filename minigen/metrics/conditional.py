@@ -10,7 +10,7 @@ from minigen.random import Generator
 
 
 def conditional_likelihoods(
-    model: Any, baseline: Any, batch: Any, *, samples: int, judge: Callable[[], Generator]
+    model: Any, baseline: Any, batch: Any, *, samples: int, make_rng: Callable[[], Generator]
 ) -> dict[str, float]:
     """Measure three lower bounds on log p(y|c) of a data set, the baseline's log p(y|c), and the gaps between them, in nats per image.
 
@@ -19,7 +19,7 @@ def conditional_likelihoods(
         baseline: has `log_prob(batch)`, as `models.IndependentPixels` has.
         batch: all images y with their conditions, (y, c) or (y, c, hidden), on the device of the models.
         samples: draws of z for each image in the second and the third bound.
-        judge: returns what makes the draws, on the device; it is called anew for each bound, so that they have the same noise.
+        make_rng: makes a generator on that device; each bound starts with a new one, so that they share their noise.
 
     Returns:
         elbo, log_likelihood, divergence: the bound of the training and its two terms.
@@ -35,16 +35,16 @@ def conditional_likelihoods(
         >>> sizes = {"size": (8, 8, 1), "condition": 3, "hidden": (16,), "rng": Generator(0)}
         >>> y, c = np.zeros((6, 8, 8, 1), np.float32), np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
         >>> cvae, pixels = mlp_cvae(latent=2, **sizes), mlp_independent_pixels(**sizes)
-        >>> found = conditional_likelihoods(cvae, pixels, (y, c), samples=5, judge=lambda: Generator(1))
+        >>> found = conditional_likelihoods(cvae, pixels, (y, c), samples=5, make_rng=lambda: Generator(1))
         >>> abs(found["gap_importance"] - (found["importance"] - found["baseline"])) < 1e-5
         True
     """
 
     def estimate(log_weights: Callable[..., Any], k: int) -> LogLikelihood:
         weights = SimpleNamespace(log_weights=log_weights)
-        return importance_log_likelihood(weights, batch, samples=k, rng=judge(), progress=k > 1)
+        return importance_log_likelihood(weights, batch, samples=k, rng=make_rng(), progress=k > 1)
 
-    bound = elbo(model, batch, rng=judge())
+    bound = elbo(model, batch, rng=make_rng())
     importance = estimate(model.log_weights, samples)
     prediction = estimate(model.prior_log_likelihoods, samples)
     alone = estimate(lambda batch, k, rng: baseline.log_prob(batch)[None], 1)

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from minigen.data import Density, Empirical
 from minigen.data.checks import scalar_samples
 from minigen.metrics.discriminator import discriminator_gap
-from minigen.metrics.divergence import jensen_shannon
 from minigen.metrics.kernel_density import binned_kernel_density
 from minigen.metrics.modes import mode_mass
+from minigen.metrics.tabulated_divergences import jensen_shannon
 from minigen.metrics.wasserstein import wasserstein1_floor, wasserstein1_to_quantile
 from minigen.random import Generator
 

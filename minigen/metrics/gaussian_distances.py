@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigen.data import Gaussian
-from minigen.metrics.divergence import jensen_shannon
+from minigen.distributions.closed_form_kl import normal_kl
+from minigen.metrics.tabulated_divergences import jensen_shannon
 
 Curves = dict[str, NDArray[np.float64]]
 
@@ -49,8 +50,8 @@ def gaussian_distances(shift: ArrayLike, *, scale: float) -> tuple[Curves, Curve
         "W1": t * share_right + 2 * (1 - s) * normal.pdf(t / (1 - s)),
         "JS": js,
         "TV": normal.cdf(z_high) - normal.cdf(z_low) - normal.cdf(high) + normal.cdf(low),
-        "KL(p || q)": math.log(s) + (1 + t**2) / (2 * s**2) - 0.5,
-        "KL(q || p)": -math.log(s) + (s**2 + t**2) / 2 - 0.5,
+        "KL(p || q)": normal_kl(-2 * math.log(s), t / s),
+        "KL(q || p)": normal_kl(2 * math.log(s), t),
     }
     gradients = {
         "W1": share_right,

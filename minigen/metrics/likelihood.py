@@ -39,8 +39,8 @@ LEAST_IMAGES = 16
 """Images in a chunk where there are many draws of each; its draws are then at most 128."""
 
 
-class Evidence(NamedTuple):
-    """The bound of a data set of N images, in nats per image, each term a mean over the images.
+class EvidenceBound(NamedTuple):
+    """The evidence lower bound of a data set of N images, in nats per image, each term a mean over the images.
 
     Attributes:
         elbo: log_likelihood - divergence.
@@ -77,7 +77,7 @@ class LogLikelihood(NamedTuple):
     samples: int
 
 
-def elbo(model: Any, images: Any, *, batch_size: int = 500, draws: int = 1, rng: Generator) -> Evidence:
+def elbo(model: Any, images: Any, *, batch_size: int = 500, draws: int = 1, rng: Generator) -> EvidenceBound:
     """Measure the evidence lower bound of a data set, with its terms.
 
     With a closed KL the estimate is unbiased whatever `draws` is; more of them make it less noisy.
@@ -110,7 +110,7 @@ def elbo(model: Any, images: Any, *, batch_size: int = 500, draws: int = 1, rng:
             found.append([log_likelihood, _doubles(bounds[0].divergence), _doubles(bounds[0].unit_divergences)])
     log_likelihood, divergence, unit_divergences = (np.concatenate(parts) for parts in zip(*found, strict=True))
     values = log_likelihood - divergence
-    return Evidence(
+    return EvidenceBound(
         *_mean_and_error(values), float(log_likelihood.mean()), float(divergence.mean()), unit_divergences.mean(axis=0),
         values, draws,
     )  # fmt: skip

@@ -46,11 +46,13 @@ def nearest_images(images: NDArray, *, among: NDArray) -> Nearest:
     indices, squares = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
     pixels = max(1, int(np.prod(images.shape[1:])))
     rows = max(1, int(min(CHUNK / pixels, CHUNK**0.5)))
+    # Squares of differences from the middle lose few digits.
+    middle = among[:rows].reshape(-1, pixels).mean(axis=0, dtype=np.float64)
     for start in range(0, len(images), rows):
         here = slice(start, start + rows)
-        x = images[here].reshape(-1, pixels).astype(np.float64)
+        x = images[here].reshape(-1, pixels) - middle
         for first in range(0, len(among), rows):
-            y = among[first : first + rows].reshape(-1, pixels).astype(np.float64)
+            y = among[first : first + rows].reshape(-1, pixels) - middle
             # |x - y|^2 = |x|^2 - 2 x.y + |y|^2, of which |x|^2 is the same for all y
             found = ((y * y).sum(axis=1) - 2 * (x @ y.T)).argmin(axis=1)
             square = ((x - y[found]) ** 2).sum(axis=1)  # anew: the difference above has lost digits

@@ -5,6 +5,7 @@ by a pixel may be further apart than images of two classes (Theis, van den Oord 
 models", section 3.2).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.data import Images
+from minigen.metrics.mmd import squared_distances
 from minigen.metrics.reconstruction import squared_error
 
 
@@ -50,6 +52,8 @@ def shifted(images: NDArray[Any], pixels: int) -> NDArray[Any]:
 def pixel_distances(images: Images, *, shifts: Sequence[int] = (0, 1, 2, 3), most: int = 500) -> PixelDistances:
     """Compare images with themselves, shifted, and with all others.
 
+    An image that is the only one of its class does not count in `same`, which is NaN if every image is.
+
     Args:
         images: with their classes, of which there are at least two.
         shifts: in pixels.
@@ -69,17 +73,19 @@ def pixel_distances(images: Images, *, shifts: Sequence[int] = (0, 1, 2, 3), mos
     if len(np.unique(labels)) < 2:
         raise ValueError("pixel_distances: all images are of one class, expected at least two classes")
     some = x[:most]
-    rows, all_rows = some.reshape(len(some), -1), x.reshape(len(x), -1)
-    squared = (rows**2).sum(axis=1)[:, None] - 2 * rows @ all_rows.T + (all_rows**2).sum(axis=1)  # (most, N)
+    rows = x.reshape(len(x), -1).astype(np.float64)
+    squared = squared_distances(rows[:most], rows)  # (most, N)
     itself = np.arange(len(some))
     squared[itself, itself] = np.inf
     alike = labels[: len(some), None] == labels
     to_same, to_other = np.where(alike, squared, np.inf), np.where(alike, np.inf, squared)
     by_one = ((shifted(some, 1) - some).astype(np.float64) ** 2).sum(axis=(1, 2, 3))
-    chosen = int(np.argmax(by_one / to_other.min(axis=1)))
+    chosen = int(np.argmax(by_one / np.maximum(to_other.min(axis=1), np.finfo(np.float32).tiny)))
+    nearest = to_same.min(axis=1)
+    has_like = np.isfinite(nearest)
     return PixelDistances(
         [squared_error(shifted(some, pixels), some) for pixels in shifts],
-        float(to_same.min(axis=1).mean()),
+        float(nearest[has_like].mean()) if has_like.any() else math.nan,
         float(to_other.min(axis=1).mean()),
         (chosen, int(to_other[chosen].argmin())),
     )

@@ -49,7 +49,7 @@ def probe_accuracies(
     """
     known, unknown = (nn.in_batches(features, examples, device=device) for examples, _ in (training, test))  # (N, F)
     mean, deviation = known.mean(axis=0), known.std(axis=0)
-    scale = np.sqrt((deviation * deviation).mean())
+    scale = np.sqrt((deviation * deviation).mean()) or 1.0  # if all features are constant
     known, unknown = (known - mean) / scale, (unknown - mean) / scale
     probes = (linear_probe(known[i], training[1][i], classes=classes, device=device) for i in draws)
     return np.array([_accuracy(probe, unknown, test[1], device) for probe in probes])

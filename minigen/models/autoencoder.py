@@ -35,8 +35,9 @@ from minigen.backend import Array
 from minigen.distributions import Distribution
 from minigen.distributions.distribution import raw
 from minigen.engine import Tensor, TensorLike, no_grad
-from minigen.models.image_networks import Size, conv_decoder, conv_encoder, mlp
+from minigen.models.image_networks import Size, conv_decoder, conv_encoder
 from minigen.models.likelihoods import Likelihood, pixel_likelihood
+from minigen.models.perceptron import mlp
 from minigen.random import Generator
 
 Corruption = Callable[..., Array]
@@ -106,7 +107,7 @@ class Autoencoder(nn.Module):
         self.likelihood.check(batch, "Autoencoder")
         seen = self.corrupt(raw(batch), rng=rng) if self.corrupt else batch
         p = self.decode(self.encode(seen))
-        loss = -ops.mean(ops.sum(p.log_prob(batch), axis=(1, 2, 3)))
+        loss = -ops.mean(p.joint_log_prob(batch, axes=3))
         with no_grad():
             difference = p.mean - batch
             squared_error = ops.mean(ops.sum(difference * difference, axis=(1, 2, 3)))
@@ -228,7 +229,7 @@ def conv_autoencoder(
         rng: draws the initial weights.
 
     Raises:
-        ValueError: H or W is no multiple of 4.
+        ValueError: H or W is not a multiple of 4.
 
     Example:
         >>> conv_autoencoder(size=(8, 8, 1), code=4, rng=Generator(0)).mean_images(np.zeros((2, 4), "float32")).shape

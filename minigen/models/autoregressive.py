@@ -117,7 +117,7 @@ class Autoregressive(nn.Module):
         """Return log p(x) in nats for each example, (N, *size) -> (N,).
 
         Raises:
-            ValueError: another size, or values that are no levels.
+            ValueError: another size, or values that are not levels.
         """
         self._check(x)
         self.check_condition(condition, len(x))
@@ -166,7 +166,7 @@ class Autoregressive(nn.Module):
 
         Raises:
             ValueError: it is missing, of another shape, given to a model of p(x), or a class is out of range.
-            TypeError: classes are no integers, or embeddings not of the parameters' dtype.
+            TypeError: classes are not integers, or embeddings not of the parameters' dtype.
         """
         name, k, features = type(self).__name__, self.classes, self.embedding_features
         if k is None and features is None:
@@ -268,7 +268,7 @@ class Autoregressive(nn.Module):
             1, 2, ..., D.
 
         Raises:
-            ValueError: another size, an array that cannot be filled in place, a mask of another shape, or known values that are no levels.
+            ValueError: another size, an array that cannot be filled in place, a mask of another shape, or known values that are not levels.
             TypeError: no arrays, a mask that is not one of truth values, or what `check_condition` refuses.
         """
         self.check_fill(x, known, condition)

@@ -59,14 +59,14 @@ class Conditional(nn.Module):
         return x * (2.0 / (self.levels - 1)) - 1.0
 
     def check(self, x: TensorLike, owner: str) -> None:
-        """Refuse what are no levels. On a GPU values are looked at only while debugging.
+        """Refuse values that are not levels. On a GPU values are looked at only while debugging.
 
         Args:
             x: of any shape.
             owner: opens the message.
 
         Raises:
-            ValueError: a value is no whole number from 0 to L - 1.
+            ValueError: a value is not a whole number from 0 to L - 1.
         """
         array = raw(x)
         if not array.size or not (device_of(array) == "cpu" or is_debugging()):
@@ -77,7 +77,7 @@ class Conditional(nn.Module):
             bad |= array != module.floor(array)
         if bad.any():
             raise ValueError(
-                f"{owner}: {int(bad.sum())} of {array.size} values are no levels, the first is {array[bad][0]:g}; expected whole numbers "
+                f"{owner}: {int(bad.sum())} of {array.size} values are not levels, the first is {array[bad][0]:g}; expected whole numbers "
                 f"from 0 to {self.levels - 1}, such as `Images.images` holds"
             )
 
@@ -168,7 +168,7 @@ class LogisticMixtureConditional(Conditional):
 
             log(s(a) - s(b)) = log s(a) + log s(-b) + log(1 - e^(b - a)).
 
-        This is no difference of numbers that are nearly equal, so it is exact in the tails, where s(a) and s(b) round to 1.
+        This is not a difference of nearly equal numbers, so it is exact in the tails, where s(a) and s(b) round to 1.
         """
         logits, means, precision = self._components(parameters)  # (..., K) each
         middle = ops.expand_dims(self.scaled(as_floats(x, parameters.dtype)), -1) - means  # (..., K)

@@ -35,8 +35,9 @@ from minigen.backend import Array, device_of
 from minigen.distributions import Distribution, Normal, kl_divergence
 from minigen.distributions.distribution import raw
 from minigen.engine import Tensor, TensorLike, no_grad
-from minigen.models.image_networks import Size, mlp
+from minigen.models.image_networks import Size
 from minigen.models.likelihoods import Likelihood, pixel_likelihood
+from minigen.models.perceptron import mlp
 from minigen.models.vae import Bound
 from minigen.nn.init import xavier_uniform
 from minigen.random import Generator

@@ -14,13 +14,14 @@ A generator may *collapse* onto a few modes of the data. A discriminator that ju
 that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordinary discriminator of m times as many features (`Packed`).
 """
 
-from itertools import pairwise
+from functools import partial
 
 import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike, no_grad
 from minigen.losses import AdversarialLoss, adversarial, gradient_penalty
+from minigen.models.perceptron import mlp
 from minigen.random import Generator
 
 
@@ -149,12 +150,11 @@ def mlp_gan(
         (3, 1)
     """
     hidden = (width,) * depth
-    generator = _perceptron((latent, *hidden, features), nn.ReLU(), rng)
-    judge: nn.Module = _perceptron((pack * features, *hidden, 1), nn.LeakyReLU(slope=0.2), rng)
-    return GAN(generator, Packed(judge, size=pack) if pack > 1 else judge, latent=latent, loss=loss)
-
-
-def _perceptron(sizes: tuple[int, ...], activation: nn.Module, rng: Generator) -> nn.Sequential:
-    """Return linear layers of these sizes with an activation between any two."""
-    first, *others = [nn.Linear(inputs, outputs, rng=rng) for inputs, outputs in pairwise(sizes)]
-    return nn.Sequential(first, *(part for layer in others for part in (activation, layer)))
+    generator = nn.Sequential(*mlp((latent, *hidden, features), rng=rng, activation=nn.ReLU, initialize=None))
+    leaky = partial(nn.LeakyReLU, slope=0.2)
+    discriminator: nn.Module = nn.Sequential(
+        *mlp((pack * features, *hidden, 1), rng=rng, activation=leaky, initialize=None)
+    )
+    if pack > 1:
+        discriminator = Packed(discriminator, size=pack)
+    return GAN(generator, discriminator, latent=latent, loss=loss)

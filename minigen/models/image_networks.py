@@ -1,7 +1,6 @@
-"""The networks of autoencoders, plain and variational: from an image (H, W, C) to a few numbers, and back.
+"""The convolutional networks of autoencoders, plain and variational: from an image (H, W, C) to a few numbers, and back.
 
-Fully connected ones see an image as a vector, layer by layer a = f(a W + b). Convolutional ones halve the image twice by strided
-convolutions. The way back doubles it twice, by one of two rules:
+The way there halves the image twice by strided convolutions. The way back doubles it twice, by one of two rules:
 
     transposed    a convolution of stride 2, transposed, with a kernel of 4: a multiple of the stride, so that every pixel gets equally many
                   terms and no chequered pattern arises (Odena, Dumoulin & Olah 2016, "Deconvolution and checkerboard artifacts")
@@ -9,28 +8,12 @@ convolutions. The way back doubles it twice, by one of two rules:
 """
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 from minigen import nn
-from minigen.nn.init import xavier_uniform
 from minigen.random import Generator
 
 Size = tuple[int, int, int]  # (H, W, C) of an image
-
-
-def mlp(sizes: tuple[int, ...], *, rng: Generator, activation: Callable[[], nn.Module] = nn.Tanh) -> list[nn.Module]:
-    """Return linear layers of those sizes with an activation between any two, and none at the end.
-
-    Example:
-        >>> [type(layer).__name__ for layer in mlp((4, 8, 2), rng=Generator(0))]
-        ['Linear', 'Tanh', 'Linear']
-    """
-    layers: list[nn.Module] = []
-    for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after, rng=rng, initialize=xavier_uniform), activation()]
-    return layers[:-1]
 
 
 def conv_encoder(*, size: Size, widths: tuple[int, int], outputs: int, rng: Generator) -> nn.Sequential:
@@ -43,7 +26,7 @@ def conv_encoder(*, size: Size, widths: tuple[int, int], outputs: int, rng: Gene
         rng: draws the initial weights.
 
     Raises:
-        ValueError: H or W is no multiple of 4.
+        ValueError: H or W is not a multiple of 4.
 
     Example:
         >>> import numpy as np
@@ -71,7 +54,7 @@ def conv_decoder(
         rng: draws the initial weights.
 
     Raises:
-        ValueError: H or W is no multiple of 4.
+        ValueError: H or W is not a multiple of 4.
 
     Example:
         >>> import numpy as np

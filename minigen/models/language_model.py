@@ -166,7 +166,7 @@ class LanguageModel(Autoregressive):
             rng, cached: as for `sample`.
 
         Raises:
-            ValueError: the prompt is empty, or holds what is no character.
+            ValueError: the prompt is empty, or holds something that is not a character.
         """
         if device_of(prompt) is None:  # lists
             prompt = raw(ops.tensor(prompt, device=rng.device))
@@ -202,7 +202,7 @@ class LanguageModel(Autoregressive):
 
 
 def check_texts(x: TensorLike, characters: int, *, owner: str) -> None:
-    """Refuse what are no texts. On a GPU values are looked at only while debugging.
+    """Refuse what is not a text. On a GPU values are looked at only while debugging.
 
     Args:
         x: (N, T).
@@ -210,7 +210,7 @@ def check_texts(x: TensorLike, characters: int, *, owner: str) -> None:
         owner: opens the message.
 
     Raises:
-        ValueError: another shape, or a value is no whole number from 0 to K - 1.
+        ValueError: another shape, or a value is not a whole number from 0 to K - 1.
     """
     if len(x.shape) != 2 or not x.shape[1]:
         raise ValueError(f"{owner}: x has shape {x.shape}, expected texts (N, T) with T >= 1")
@@ -220,7 +220,7 @@ def check_texts(x: TensorLike, characters: int, *, owner: str) -> None:
     bad = (array < 0) | (array >= characters) | (array != array_module(array).floor(array))
     if bad.any():
         raise ValueError(
-            f"{owner}: {int(bad.sum())} of {array.size} values are no characters of a vocabulary of {characters}, the first is "
+            f"{owner}: {int(bad.sum())} of {array.size} values are not characters of a vocabulary of {characters}, the first is "
             f"{array[bad][0]:g}; expected whole numbers from 0 to {characters - 1}"
         )
 

@@ -6,7 +6,7 @@
     Gaussian, scale by pixel   y = (mean, log s^2), both from the decoder
 
 The first two are the reconstruction errors of an autoencoder: the binary cross-entropy, and for s = 1 half the squared error and a
-constant. With a fixed scale, 2 s^2 is the weight of a squared error against other terms, so s is no detail: with the learned one, its best
+constant. With a fixed scale, 2 s^2 is the weight of a squared error against other terms, so s is not a detail: when it is learned, its best
 value is the root of the mean squared error (Rybkin et al. 2021, "Simple and effective VAE training with calibrated decoders", equation 7).
 """
 

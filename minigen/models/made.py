@@ -197,8 +197,8 @@ class OrderingMixture(Autoregressive):
     """The mixture, in equal parts, of autoregressive models of the same sites, such as one MADE under several orderings.
 
     It is sampled, and completed, under an ordering drawn for each example, all of them equally likely. So a completion is conditioned on
-    the known sites that lie before in the ordering drawn for it. It is no draw from the mixture's p(x | known), for which orderings under
-    which the known sites are more probable would have to be drawn more often.
+    the known sites that come before in the ordering drawn for it. It is not a draw from the mixture's p(x | known): for that, orderings
+    under which the known sites are more probable would have to be drawn more often.
 
     Args:
         models: the M models; their parameters may be shared.

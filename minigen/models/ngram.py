@@ -34,7 +34,7 @@ class NGram(LanguageModel):
             the last digit; the digit K is the start token, which stands wherever a context reaches beyond the text's beginning.
 
     Raises:
-        ValueError: a setting is out of range, the table would be too large, or the text holds what is no character.
+        ValueError: a setting is out of range, the table would be too large, or the text holds something that is not a character.
 
     Example:
         >>> bigram = NGram(np.array([0, 1, 0, 1, 0, 1, 2]), characters=3, n=2)
@@ -44,7 +44,7 @@ class NGram(LanguageModel):
 
     def __init__(self, text: Array, *, characters: int, n: int, length: int = 256) -> None:
         super().__init__(characters, length=length)
-        if n < 1 or (characters + 1) ** (n - 1) * characters > LARGEST_TABLE:
+        if n < 1 or not self.fits(characters, n):
             raise ValueError(
                 f"NGram: n = {n} must be at least 1, and its table of {characters + 1}^{n - 1} contexts of {characters} "
                 f"characters have at most {LARGEST_TABLE:,} numbers"
@@ -65,6 +65,16 @@ class NGram(LanguageModel):
             counts /= both
             p += counts
         self.log_probabilities = nn.Buffer(np.log(p, out=p).astype(np.float32))
+
+    @staticmethod
+    def fits(characters: int, n: int) -> bool:
+        """Return whether the table of all contexts of n - 1 characters is small enough to build.
+
+        Example:
+            >>> NGram.fits(60, 3), NGram.fits(3000, 2), NGram.fits(3000, 3)
+            (True, True, False)
+        """
+        return (characters + 1) ** (n - 1) * characters <= LARGEST_TABLE
 
     def predict(self, x: TensorLike, condition: TensorLike | None = None) -> Tensor:
         """Return log p(. | h) of all characters of texts, (N, T) -> (N, T, K)."""

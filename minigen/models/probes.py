@@ -114,7 +114,7 @@ def fine_tuned(
 
 def _descend(network: nn.Module, loss: Callable[[], Tensor], *, steps: int, learning_rate: float) -> None:
     """Take steps of Adam, all on the same examples."""
-    optimizer = Adam(network, learning_rate=cosine(learning_rate, steps=steps))
+    optimizer = Adam(network, learning_rate=cosine(learning_rate, steps=max(1, steps)))
     with one_blas_thread(), kept_memory():  # the matrices are so small that threads would only wait for each other
         for _ in range(steps):
             optimizer.zero_grad()

@@ -115,8 +115,7 @@ class Segmenter(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the cross-entropy of masks, (N, H, W, 1), given images, (N, H, W, C), in nats per image."""
         images, masks = batch
-        log_p = Bernoulli(logits=self(images)).log_prob(masks)  # (N, H, W, 1)
-        loss = -ops.mean(ops.sum(log_p, axis=(1, 2, 3)))
+        loss = -ops.mean(Bernoulli(logits=self(images)).joint_log_prob(masks, axes=3))
         return loss, {"cross_entropy": loss.detach()}
 
     def predict(self, images: NDArray[np.float32], *, batch_size: int = 250) -> NDArray[np.float32]:

@@ -31,10 +31,12 @@ import minigen.ops as ops
 from minigen import nn
 from minigen.backend import Array
 from minigen.distributions import Distribution
-from minigen.distributions.normal import LOG_2_PI
+from minigen.distributions.closed_form_kl import normal_kl
+from minigen.distributions.normal import standard_normal_log_density
 from minigen.engine import Tensor, TensorLike, no_grad
-from minigen.models.image_networks import Size, conv_decoder, conv_encoder, mlp
+from minigen.models.image_networks import Size, conv_decoder, conv_encoder
 from minigen.models.likelihoods import Likelihood, pixel_likelihood
+from minigen.models.perceptron import mlp
 from minigen.random import Generator
 
 
@@ -86,24 +88,19 @@ class Posterior:
         z = self.mean + ops.exp(0.5 * self.log_variance) * noise
         if self.below is not None:
             z = z + ops.matmul(self.below, noise[..., None])[..., 0]  # (N, d, d) @ (k, N, d, 1)
-        log_noise = -0.5 * ops.sum(noise * noise, axis=-1) - 0.5 * self.latent * LOG_2_PI  # (k, N)
-        return z, log_noise - 0.5 * ops.sum(self.log_variance, axis=-1)
+        return z, standard_normal_log_density(noise) - 0.5 * ops.sum(self.log_variance, axis=-1)
 
     def divergence(self) -> Any:
         """Return KL(q(z|x) || N(0, I)) in nats, (N,)."""
-        divergence = ops.sum(_divergence(self.mean, self.log_variance, ops.exp(self.log_variance)), axis=-1)
+        divergence = ops.sum(normal_kl(self.log_variance, self.mean), axis=-1)
         return divergence if self.below is None else divergence + 0.5 * ops.sum(self.below * self.below, axis=(1, 2))
 
     def unit_divergences(self) -> Any:
         """Return KL(q(z_j|x) || N(0, 1)) of each latent alone, (N, d); for a diagonal covariance they sum to `divergence`."""
         if self.below is None:
-            return _divergence(self.mean, self.log_variance, ops.exp(self.log_variance))
+            return normal_kl(self.log_variance, self.mean)
         variance = ops.exp(self.log_variance) + ops.sum(self.below * self.below, axis=2)  # the diagonal of L L^T
-        return _divergence(self.mean, ops.log(variance), variance)
-
-
-def _divergence(mean: Any, log_variance: Any, variance: Any) -> Any:
-    return 0.5 * (variance + mean * mean - 1.0 - log_variance)
+        return normal_kl(ops.log(variance), self.mean)
 
 
 def _lower_triangle(entries: Any, size: int) -> Any:
@@ -132,12 +129,12 @@ class Bound(NamedTuple):
 class VAE(nn.Module):
     """A variational autoencoder of images (H, W, C).
 
-    A batch is images x, (N, H, W, C), and then the encoder is given x; or a pair (x, clue), and then it is given the clue: the numbers of
-    the images, (N,), for a table that is not amortized, or a spoiled copy of x. A table has rows for its training images alone; those of
-    other images are fitted by `fit_posteriors`, in `amortization.py`.
+    A batch is images x, (N, H, W, C), which are also the encoder's input; or a pair (x, encoder_input), where that input is something else:
+    the numbers of the images, (N,), for a table that is not amortized, or a corrupted copy of x. A table has rows for its training images
+    only; `fit_posteriors`, in `amortization.py`, fits those of other images.
 
     Args:
-        encoder: maps the clue to the numbers of `Posterior`, (N, 2d) or (N, 2d + d(d-1)/2).
+        encoder: maps its input to the numbers of `Posterior`, (N, 2d) or (N, 2d + d(d-1)/2).
         decoder: maps z, (M, d), to y, (M, H, W, outputs * C).
         size: (H, W, C).
         latent: d.
@@ -184,13 +181,13 @@ class VAE(nn.Module):
 
     # -- the two networks
 
-    def posterior(self, clue: TensorLike) -> Posterior:
+    def posterior(self, encoder_input: TensorLike) -> Posterior:
         """Return q(z|x)."""
-        return Posterior(self.encoder(clue), latent=self.latent)
+        return Posterior(self.encoder(encoder_input), latent=self.latent)
 
-    def encode(self, clue: TensorLike) -> Tensor:
+    def encode(self, encoder_input: TensorLike) -> Tensor:
         """Return the posterior's mean, (N, d)."""
-        return self.posterior(clue).mean
+        return self.posterior(encoder_input).mean
 
     def decode(self, z: TensorLike) -> Distribution:
         """Return p(x|z), z (..., d) -> batch shape (..., H, W, C)."""
@@ -201,19 +198,18 @@ class VAE(nn.Module):
 
     def bound(self, batch: Any, *, draws: int = 1, rng: Generator) -> Bound:
         """Return the terms of the ELBO of each image, the first as a mean over draws of z."""
-        x, clue = self._parts(batch)
-        q = self.posterior(clue)
+        x, encoder_input = self._parts(batch)
+        q = self.posterior(encoder_input)
         z, _ = q.rsample(draws, rng=rng)  # (draws, N, d)
         log_likelihood = self.decode(z).joint_log_prob(x, axes=3)  # (draws, N)
         return Bound(ops.mean(log_likelihood, axis=0), q.unit_divergences(), q.divergence())
 
     def log_weights(self, batch: Any, samples: int, *, rng: Generator) -> Any:
         """Return log w = log p(x, z) - log q(z|x) of k draws for each image, (k, N): their mean is an ELBO."""
-        x, clue = self._parts(batch)
-        z, log_q = self.posterior(clue).rsample(samples, rng=rng)  # (k, N, d), (k, N)
-        log_prior = -0.5 * ops.sum(z * z, axis=-1) - 0.5 * self.latent * LOG_2_PI
+        x, encoder_input = self._parts(batch)
+        z, log_q = self.posterior(encoder_input).rsample(samples, rng=rng)  # (k, N, d), (k, N)
         log_likelihood = self.decode(z).joint_log_prob(x, axes=3)  # (k, N)
-        return log_likelihood + (log_prior - log_q)
+        return log_likelihood + (standard_normal_log_density(z) - log_q)
 
     def loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what training minimises, the mean over the batch in nats per image, and its terms."""
@@ -246,13 +242,13 @@ class VAE(nn.Module):
         return mean.data if isinstance(mean, Tensor) else mean
 
     def _parts(self, batch: Any) -> tuple[TensorLike, TensorLike]:
-        x, clue = batch if isinstance(batch, tuple) else (batch, batch)
+        x, encoder_input = batch if isinstance(batch, tuple) else (batch, batch)
         if x.shape[1:] != self.size:
             raise ValueError(
                 f"VAE: images of shape {x.shape}, expected (N, H, W, C) = (N, {', '.join(map(str, self.size))})"
             )
         self.likelihood.check(x, "VAE")
-        return x, clue
+        return x, encoder_input
 
 
 # ------------------------------------------------------------------------------------------------------ networks
@@ -322,7 +318,7 @@ def conv_vae(
         **settings: beta, free_bits, samples; see `VAE`.
 
     Raises:
-        ValueError: H or W is no multiple of 4.
+        ValueError: H or W is not a multiple of 4.
 
     Example:
         >>> vae = conv_vae(size=(28, 28, 1), rng=Generator(0))

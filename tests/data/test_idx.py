@@ -165,3 +165,24 @@ def test_memory_grows_with_what_arrives_and_not_with_the_promise(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
+
+
+def test_a_megabyte_of_gzip_never_takes_a_gigabyte(tmp_path):
+    # 2^28 numbers of 4 bytes, all 0: deflate could make such a file, but it is not data.
+    (tmp_path / "bomb").write_bytes(gzip.compress(header(12, 2**28) + bytes(1000)) + bytes(1_100_000))
+    with pytest.raises(
+        ValueError,
+        match=r"promises 268435456 numbers of type int32, 1,073,741,824 bytes, which a file of its size cannot",
+    ):
+        read_idx(tmp_path / "bomb")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_numbers_are_turned_to_the_order_of_the_machine_in_place(tmp_path, pack):
+    content = idx_bytes(np.random.default_rng(0).integers(0, 2**31, (1000, 4000), np.int32))
+    (tmp_path / "numbers").write_bytes(pack(content))
+    tracemalloc.start()
+    read_idx(tmp_path / "numbers")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * len(content)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from minigen.data import Empirical, empirical_density, load_geyser, read_column, target
+from minigen.data import Empirical, empirical_density, load_geyser, read_column, table, target
 from minigen.metrics import wasserstein1_to_quantile
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -110,14 +110,22 @@ def test_any_text_that_looks_like_a_table_is_read_or_refused_cleanly(tmp_path, c
         ("a,b\n1,2\n,3\n4,5\n,6\n", "a", "column 'a' has 2 empty cells, the first in line 3"),
         ("a,b\n1,2\n3\n", "b", "column 'b' has 1 empty cells, the first in line 3"),
         ("a\n1\nnan\n", None, "line 3: column 'a' holds 'nan', expected a finite number"),
+        ("a\n1\n12_34\n", None, "line 3: column 'a' holds '12_34', expected a number, in the digits 0 to 9 only"),
+        ("a\n1\n\uff11\uff12\n", None, "line 3: column 'a' holds '\uff11\uff12', expected a number, in the digits 0 to 9 only"),
+        ("a\n1\n\u0663\n", None, "line 3: column 'a' holds '\u0663', expected a number, in the digits 0 to 9 only"),
+        ("a\n1\n0x10\n", None, "line 3: column 'a' holds '0x10', expected a number$"),
+        ("sep=|\na|b\n1|2\n", "a", r"table.csv, line 1 names the delimiter '\|', expected a comma, a semicolon or a tab"),
+        ("sep=;\n", "a", "table.csv is empty"),
+        ("\nsep=;\na;b\n1;2\n3;x\n", "b", "line 5: column 'b' holds 'x', expected a number$"),
+        ('sep=;\na;b\n"1"2;2\n', "b", "line 3 is not a line of a CSV file"),
         ("a\n1\n-inf\n", None, "line 3: column 'a' holds '-inf', expected a finite number"),
         ("a\n1\n1e999\n", None, "holds '1e999', expected a finite number"),
         ("a\n" + 100 * "x", None, f"holds '{40 * 'x'}', expected a number"),
-        (b"a\n1\n\xfc\n2", None, "line 3 is no text in UTF-8; save the table as CSV in UTF-8"),
-        ("a\n1\n2\n".encode("utf-16"), None, "line 1 is no text in UTF-8"),
-        ("a\n1\n2\0\n", None, "line 3 is no text in UTF-8"),
-        ('a\n1\n"2\n3\n', None, "line 4 is no line of a CSV file: unexpected end of data"),
-        ('a\n"1"2\n', None, "line 2 is no line of a CSV file"),
+        (b"a\n1\n\xfc\n2", None, "line 3 is not text in UTF-8; save the table as CSV in UTF-8"),
+        ("a\n1\n2\n".encode("utf-16"), None, "line 1 is not text in UTF-8"),
+        ("a\n1\n2\0\n", None, "line 3 is not text in UTF-8"),
+        ('a\n1\n"2\n3\n', None, "line 4 is not a line of a CSV file: unexpected end of data"),
+        ('a\n"1"2\n', None, "line 2 is not a line of a CSV file"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_column_of_numbers_is_refused_with_words(tmp_path, content, column, message):
@@ -202,3 +210,40 @@ def test_values_that_float32_cannot_tell_apart_are_refused(values):
         empirical_density(values)
     with pytest.raises(ValueError, match="empirical_density: all 2 values equal 7"):
         empirical_density([7.0, 7.0])
+
+
+@pytest.mark.parametrize("delimiter", ",;\t")
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_for_excel_names_the_delimiter(tmp_path, delimiter, end):
+    # By its count in the header alone, another one would be taken.
+    text = f"sep={delimiter}\nthis{delimiter}that, of; all\n1{delimiter}2\n3{delimiter}4\n".replace("\n", end)
+    if delimiter == ";":
+        text = text.replace("that, of; all", "that, of, all")
+    elif delimiter == ",":
+        text = text.replace("that, of; all", "that; of; all")
+    np.testing.assert_array_equal(read_column(write(tmp_path, text), "this"), [1.0, 3.0])
+
+
+def test_python_reads_nothing_that_the_column_does_not_say():
+    """A cell is a number if it is written as one on paper: of all the characters that Python takes for digits, only ten are."""
+    digits = [letter for letter in map(chr, range(0x110000)) if letter.isdecimal()]
+    assert len(digits) > 600
+    assert [digit for digit in digits if table._is_number(digit)] == list("0123456789")
+
+
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [
+        (",".join(f"column {i}" for i in range(100_000)), "colum"),
+        (",".join(["a" * 100_000, "b" * 100_000]), "c" * 100_000),
+        (",".join(["a" * 100_000] * 2), "a" * 100_000),
+        ("a" * 100_000, None),
+        ("1" * 100_000, None),
+    ],
+    ids=["many", "long", "twice", "without numbers", "number"],
+)
+def test_messages_stay_short_whatever_the_file_holds(tmp_path, header, column):
+    path = write(tmp_path, f"{header}\n")
+    with pytest.raises(ValueError, match="read_column") as error:
+        read_column(path, column)
+    assert len(str(error.value)) < 1500 + len(str(path))

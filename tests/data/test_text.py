@@ -37,7 +37,9 @@ def test_unseen_characters_are_named_with_their_place():
 
 def test_numbers_that_are_no_characters_are_refused():
     for bad, first in (([0, 3], "3"), ([-1], "-1"), ([0.0, 0.5], r"0\.5"), ([1.0, np.nan], "nan")):
-        with pytest.raises(ValueError, match=f"1 of .* numbers are no places .*, the first is {first}; .* from 0 to 2"):
+        with pytest.raises(
+            ValueError, match=f"1 of .* numbers are not places .*, the first is {first}; .* from 0 to 2"
+        ):
             Text("abc", name="song").decode(np.array(bad))
 
 
@@ -93,7 +95,7 @@ def test_what_is_no_text_is_refused(tmp_path):
         read_text(tmp_path / "none.txt")
     path = tmp_path / "latin.txt"
     path.write_bytes("Brot und Öl".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"latin.txt is no text in UTF-8: .* at byte 9"):
+    with pytest.raises(ValueError, match=r"latin.txt is not text in UTF-8: .* at byte 9"):
         read_text(path)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"latin.txt is empty"):

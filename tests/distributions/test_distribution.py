@@ -19,7 +19,7 @@ from minigen.distributions import (
     NormalMixture,
     kl_divergence,
 )
-from minigen.distributions.divergence import CLOSED_FORMS
+from minigen.distributions.closed_form_kl import CLOSED_FORMS
 from minigen.random import Generator
 from minigen.testing import gradcheck
 
@@ -343,9 +343,23 @@ zeros = np.zeros
         (
             lambda: Categorical(logits=zeros(3)).log_prob(zeros(2)),
             TypeError,
-            r"x is of float64; expected .* in \[0, 3\)",
+            r"x of float64; expected .* in \[0, 3\)",
         ),
-        (lambda: Categorical(logits=zeros(3)).log_prob(1), TypeError, r"x is of int; expected an array of integers"),
+        (
+            lambda: Categorical(logits=zeros(3)).log_prob(1),
+            TypeError,
+            r"x of int; expected an array or a Tensor of integers",
+        ),
+        (
+            lambda: Categorical(logits=zeros((2, 3))).log_prob(np.array([0, -1])),
+            IndexError,
+            r"Categorical\.log_prob: x in \[-1, 0\]; expected integers in \[0, 3\)",
+        ),
+        (
+            lambda: Categorical(logits=zeros((2, 3))).log_prob(mg.tensor([3, 0])),
+            IndexError,
+            r"Categorical\.log_prob: x in \[0, 3\]; expected integers in \[0, 3\)",
+        ),
         (lambda: Categorical(logits=zeros((4, 3))).log_prob(np.zeros(3, int)), IndexError, r"shape"),
         (lambda: Normal(zeros(3), scale=1.0).log_prob(mg.zeros(4)), ValueError, r"subtract: .*\(4,\)"),
     ],

@@ -10,6 +10,7 @@ from integration import integral
 from scipy import stats
 
 from minigen.distributions import Normal
+from minigen.distributions.normal import standard_normal_log_density
 from minigen.random import Generator
 
 means, scales = st.floats(-5.0, 5.0), st.floats(1e-3, 1e3)
@@ -23,6 +24,7 @@ def test_closed_forms(mean, scale, x):
         assert normal.entropy() == pytest.approx(exact.entropy(), rel=1e-12, abs=1e-12)
         assert (normal.mean, normal.variance) == (mean, pytest.approx(scale**2, rel=1e-12))
         assert (normal.scale, normal.log_scale) == (pytest.approx(scale), pytest.approx(math.log(scale), abs=1e-12))
+        assert normal.log_variance == pytest.approx(2 * math.log(scale), abs=1e-12)
 
 
 @pytest.mark.parametrize(("mean", "scale"), [(0.0, 1.0), (-3.0, 0.1), (2.0, 7.0)])
@@ -50,6 +52,14 @@ def test_draws_move_and_stretch_with_the_parameters(mean, scale):
     np.testing.assert_allclose(
         Normal(mean, scale=scale).rsample(8, rng=Generator(1)).data, mean + scale * noise.data, rtol=1e-5
     )
+
+
+def test_the_standard_density_of_vectors_is_the_product_over_their_elements():
+    z = np.random.default_rng(0).normal(size=(4, 2, 3))
+    each = Normal(0.0, scale=1.0).log_prob(z)
+    np.testing.assert_allclose(standard_normal_log_density(z), each.sum(axis=-1), rtol=1e-14)
+    np.testing.assert_allclose(standard_normal_log_density(z), stats.norm.logpdf(z).sum(axis=-1), rtol=1e-14)
+    assert standard_normal_log_density(z.astype("float32")).dtype == np.float32
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

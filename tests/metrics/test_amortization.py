@@ -39,7 +39,7 @@ def images():
 
 def test_both_gaps_are_divergences_from_the_true_posterior(images):
     found = judge_inference(
-        linear_vae(), images, clue=np.arange(6), steps=150, draws=1500, k=500, rng=lambda: Generator(2)
+        linear_vae(), images, encoder_input=np.arange(6), steps=150, draws=1500, k=500, make_rng=lambda: Generator(2)
     )
     exact = multivariate_normal(np.zeros(3), WEIGHT @ WEIGHT.T + SCALE**2 * np.eye(3)).logpdf(images.reshape(6, 3))
     means = images.reshape(6, 3) @ WEIGHT @ np.linalg.inv(PRECISION) / SCALE**2
@@ -60,7 +60,7 @@ def test_both_gaps_are_divergences_from_the_true_posterior(images):
 
 
 def test_a_model_without_posteriors_of_its_own_has_no_amortization_gap(images):
-    found = judge_inference(linear_vae(), images, steps=3, draws=2, k=2, rng=lambda: Generator(2))
+    found = judge_inference(linear_vae(), images, steps=3, draws=2, k=2, make_rng=lambda: Generator(2))
     assert found.elbo is None
     assert found.steps_to_equal is None
     assert list(found.gaps) == ["approximation gap"]
@@ -70,6 +70,6 @@ def test_a_model_without_posteriors_of_its_own_has_no_amortization_gap(images):
 
 def test_a_full_covariance_closes_the_approximation_gap(images):
     found = judge_inference(
-        linear_vae(), images, steps=200, draws=1500, k=100, full_covariance=True, rng=lambda: Generator(2)
+        linear_vae(), images, steps=200, draws=1500, k=100, full_covariance=True, make_rng=lambda: Generator(2)
     )
     assert found.gaps["approximation gap"] == pytest.approx(0, abs=0.04)

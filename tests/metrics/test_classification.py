@@ -38,7 +38,7 @@ def test_the_joint_density_is_that_of_the_class_times_its_prior():
     import minigen as mg
 
     y, prior = np.array([[0.2], [1.4], [2.0]]), np.array([0.5, 0.25, 0.25])
-    found = class_log_joint(Known(), mg.tensor(y), prior=prior, samples=3, judge=lambda: Generator(0))
+    found = class_log_joint(Known(), mg.tensor(y), prior=prior, samples=3, make_rng=lambda: Generator(0))
     np.testing.assert_allclose(found, -0.5 * (y - np.arange(3)) ** 2 + np.log(prior), rtol=1e-12, atol=1e-12)
 
 
@@ -46,6 +46,6 @@ def test_every_class_is_judged_by_the_same_noise():
     import minigen as mg
 
     model = Known(noise=2.0)
-    class_log_joint(model, mg.tensor(np.zeros((5, 1))), prior=[0.5, 0.5], samples=4, judge=lambda: Generator(3))
+    class_log_joint(model, mg.tensor(np.zeros((5, 1))), prior=[0.5, 0.5], samples=4, make_rng=lambda: Generator(3))
     first, second = model.drawn
     np.testing.assert_array_equal(first, second)

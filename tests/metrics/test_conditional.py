@@ -28,7 +28,7 @@ class Known:
 
 def test_each_bound_is_that_of_its_own_weights():
     baseline = SimpleNamespace(log_prob=lambda batch: 3 * batch[0])
-    found = conditional_likelihoods(Known(), baseline, (Y,), samples=7, judge=lambda: Generator(4))
+    found = conditional_likelihoods(Known(), baseline, (Y,), samples=7, make_rng=lambda: Generator(4))
     noise = Generator(4).normal((7, 6), dtype="float64")
     bounds = {
         "gap_bound": 1 - Y,

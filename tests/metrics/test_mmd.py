@@ -33,6 +33,33 @@ def test_it_is_the_sum_over_pairs_of_different_samples(n, m, name, seed):
     np.testing.assert_allclose(mmd_squared(x, y, kernel=k), expected, atol=1e-10)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1.7e9, -1e12])  # 1.7e9 is a time in seconds since 1970
+def test_distances_keep_their_digits_wherever_the_data_lie(offset):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 3)) + offset, rng.normal(size=(40, 3)) + offset
+    y[:5] = x[:5] + 1e-3  # near to each other
+    x[20:], y[20:] = x[20:] + 1e7, y[20:] + 1e7  # two groups far apart
+    expected = ((x[:, None] - y) ** 2).sum(axis=2)
+    np.testing.assert_allclose(mmd.squared_distances(x, y), expected, rtol=1e-9)
+    np.testing.assert_array_equal(np.diag(mmd.squared_distances(x, x)), 0.0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_the_discrepancy_does_not_depend_on_where_the_origin_is(offset):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 2)), rng.normal(size=(40, 2)) + 1
+    assert median_bandwidth(x + offset, y + offset) == pytest.approx(median_bandwidth(x, y), rel=1e-6)
+    assert mmd_squared(x + offset, y + offset) == pytest.approx(mmd_squared(x, y), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_the_discrepancy_does_not_depend_on_the_unit(scale):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 2)), rng.normal(size=(40, 2)) + 1
+    assert median_bandwidth(scale * x, scale * y) / scale == pytest.approx(median_bandwidth(x, y))
+    assert mmd_squared(scale * x, scale * y) == pytest.approx(mmd_squared(x, y))
+
+
 def test_the_kernels_are_their_formulas():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 4))

@@ -28,6 +28,15 @@ def test_a_copy_is_found_at_distance_zero_among_many_far_from_the_origin():
     np.testing.assert_array_equal(found.distances, 0)
 
 
+def test_the_nearest_of_many_far_from_the_origin():
+    rng = np.random.default_rng(0)
+    near, among = rng.normal(size=(20, 3)), rng.normal(size=(500, 3))
+    expected = nearest_images(near, among=among)
+    found = nearest_images(near + 1e9, among=among + 1e9)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.distances, expected.distances, atol=1e-6)
+
+
 @pytest.mark.parametrize("chunk", [1, 2**22])
 def test_of_equally_near_ones_the_first_counts(chunk, monkeypatch):
     monkeypatch.setattr(nearest, "CHUNK", chunk)

@@ -43,3 +43,18 @@ def test_images_of_one_class_are_refused():
     _, test = load_images("digits")
     with pytest.raises(ValueError, match="all images are of one class"):
         pixel_distances(test.take(test.labels == 3))
+
+
+def test_an_image_that_is_the_only_one_of_its_class_has_no_distance_to_its_like():
+    images = np.zeros((3, 1, 2, 1), np.uint8)
+    images[1, 0, 0], images[2, 0, 1] = 3, 4
+    found = pixel_distances(Images("three", images, np.array([0, 0, 1]), ("a", "b"), levels=2), shifts=(0,))
+    assert found.same == 9.0
+    assert np.isnan(
+        pixel_distances(Images("two", images[1:], np.array([0, 1]), ("a", "b"), levels=2), shifts=(0,)).same
+    )
+
+
+def test_equal_images_of_two_classes_have_the_distance_0():
+    found = pixel_distances(Images("black", np.zeros((4, 2, 2, 1), np.uint8), np.arange(4) % 2, ("a", "b"), levels=2))
+    assert (found.same, found.other, found.shifted) == (0.0, 0.0, [0.0] * 4)

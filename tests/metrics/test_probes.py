@@ -42,3 +42,10 @@ def test_each_draw_is_tuned_with_a_generator_of_its_own():
     found = tuning_accuracies(encoder, (X, LABELS), (X, LABELS), DRAWS, classes=3, seed=7)
     np.testing.assert_array_equal(found, [1.0, 1.0, 1.0])
     assert seen == [Generator(7 + i).normal(()).item() for i in range(3)]
+
+
+def test_features_that_are_constant_give_the_accuracy_of_chance():
+    labels = np.arange(20) % 2
+    same = np.ones((20, 3), np.float32)
+    (found,) = probe_accuracies(nn.Flatten(), (same, labels), (same, labels), [np.arange(10)], classes=2)
+    assert found == 0.5

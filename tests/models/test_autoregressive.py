@@ -173,13 +173,13 @@ def test_what_does_not_fit_is_named():
     model, rng = triangle(), Generator(0)
     with pytest.raises(ValueError, match=r"Triangle: x has shape \(3, 4\), expected \(N, 2, 2, 1\)"):
         model.log_prob(np.zeros((3, 4), np.float32))
-    with pytest.raises(ValueError, match="2 of 4 values are no levels, the first is 255"):
+    with pytest.raises(ValueError, match="2 of 4 values are not levels, the first is 255"):
         model.log_prob(np.array([0, 1, 255, 255], np.float32).reshape(1, 2, 2, 1))
     with pytest.raises(ValueError, match=r"Triangle.fill: x has shape \(1, 4\), expected \(N, 2, 2, 1\)"):
         list(model.fill(np.zeros((1, 4), np.float32), rng=rng))
     with pytest.raises(ValueError, match=r"fill: x, \(3, 2, 2, 1\), is filled in place and must be contiguous"):
         list(model.fill(np.zeros((2, 2, 1, 3), np.float32).transpose(3, 0, 1, 2), rng=rng))
-    with pytest.raises(ValueError, match="2 of 4 values are no levels, the first is 7"):
+    with pytest.raises(ValueError, match="2 of 4 values are not levels, the first is 7"):
         model.complete(np.full((1, 2, 2, 1), 7, np.float32), np.eye(2, dtype=bool)[:1, :, None], rng=rng)
     x = np.zeros((3, 2, 2, 1), np.float32)
     for shape in ((4,), (3, 1, 1, 2), (1, 3, 2, 2, 1)):

@@ -164,7 +164,7 @@ def test_scaled_levels_go_from_minus_one_to_one(conditional):
 def test_values_that_are_no_levels_are_named(bad):
     x = np.array([0.0, 4.0, bad])
     with pytest.raises(
-        ValueError, match=r"model: 1 of 3 values are no levels, the first is .*; expected whole numbers from 0 to 4"
+        ValueError, match=r"model: 1 of 3 values are not levels, the first is .*; expected whole numbers from 0 to 4"
     ):
         CategoricalConditional(5).check(x, "model")
     CategoricalConditional(5).check(x[:2], "model")

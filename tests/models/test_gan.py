@@ -22,6 +22,15 @@ def test_the_perceptrons_have_the_stated_sizes():
     assert weights == [(3, 8), (8, 8), (8, 2), (2, 8), (8, 8), (8, 1)]
 
 
+def test_the_perceptrons_begin_with_the_default_weights_of_linear_layers_the_generator_first():
+    rng = Generator(0)
+    expected = [nn.Linear(a, b, rng=rng) for a, b in ((3, 8), (8, 8), (8, 2), (2, 8), (8, 8), (8, 1))]
+    gan = mlp_gan(features=2, latent=3, width=8, rng=Generator(0))
+    drawn = [part for part in gan.named_modules().values() if isinstance(part, nn.Linear)]
+    for layer, one in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(layer.weight.data, one.weight.data)
+
+
 def test_sample_maps_normal_noise():
     gan = small_gan()
     expected = gan.generator(Generator(1).normal((5, 3)))

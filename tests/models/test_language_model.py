@@ -532,10 +532,10 @@ def test_on_a_device_streams_are_read_on(device):
         (lambda model: model.tempered(top_k=2.5), "top_k = 2.5, expected a whole number"),
         (lambda model: model.extend(np.zeros((1, 0), int), 5, rng=Generator(0)), r"the prompt \(N, P\) has shape \(1, 0\)"),
         (lambda model: model.extend(np.array([[0, 3]]), 5, rng=Generator(0)),
-         "1 of 2 values are no characters of a vocabulary of 3, the first is 3; expected whole numbers from 0 to 2"),
+         "1 of 2 values are not characters of a vocabulary of 3, the first is 3; expected whole numbers from 0 to 2"),
         (lambda model: model.extend([0, 1], 5, rng=Generator(0)), r"the prompt \(N, P\) has shape \(2,\)"),
-        (lambda model: model.log_prob(np.array([[0, -1]])), "are no characters of a vocabulary of 3, the first is -1"),
-        (lambda model: model.log_prob(np.array([[0, 0.5, np.nan]])), r"2 of 3 values are no characters .* the first is 0\.5"),
+        (lambda model: model.log_prob(np.array([[0, -1]])), "are not characters of a vocabulary of 3, the first is -1"),
+        (lambda model: model.log_prob(np.array([[0, 0.5, np.nan]])), r"2 of 3 values are not characters .* the first is 0\.5"),
         (lambda model: model.log_prob(np.zeros((2, 0), int)), r"shape \(2, 0\), expected texts \(N, T\) with T >= 1"),
         (lambda model: model.log_prob(np.zeros(5, int)), r"shape \(5,\), expected texts"),
         (lambda model: model.predict(np.zeros((1, 2), int), np.zeros(1, int)), "condition"),
@@ -558,9 +558,9 @@ def test_bad_settings_are_refused_in_words():
         TransformerLanguageModel(3, window=0, rng=Generator(0))
     with pytest.raises(ValueError, match=r"its table of 61\^7 contexts of 60 characters"):
         NGram(np.zeros(5, int), characters=60, n=8)
-    with pytest.raises(ValueError, match="are no characters of a vocabulary of 3, the first is 5"):
+    with pytest.raises(ValueError, match="are not characters of a vocabulary of 3, the first is 5"):
         NGram(np.array([0, 5]), characters=3, n=2)
-    with pytest.raises(ValueError, match=r"are no characters of a vocabulary of 3, the first is 0\.5"):
+    with pytest.raises(ValueError, match=r"are not characters of a vocabulary of 3, the first is 0\.5"):
         NGram(np.array([0, 0.5]), characters=3, n=2)
     with pytest.raises(ValueError, match=r"teacher = 1\.5 a probability"):
         TruncatedBackpropagation(recurrent(), streams=2, teacher=1.5)
@@ -569,6 +569,6 @@ def test_bad_settings_are_refused_in_words():
     with pytest.raises(ValueError, match=r"TruncatedBackpropagation: x has shape \(2, 0\), .* with T >= 1"):
         TruncatedBackpropagation(recurrent(), streams=2).loss((np.zeros((2, 0), int), True), rng=Generator(0))
     with pytest.raises(
-        ValueError, match=r"TruncatedBackpropagation: 8 of 8 values are no characters .* the first is 3"
+        ValueError, match=r"TruncatedBackpropagation: 8 of 8 values are not characters .* the first is 3"
     ):
         TruncatedBackpropagation(recurrent(), streams=2).loss((np.full((2, 4), 3), True), rng=Generator(0))

@@ -365,7 +365,7 @@ def test_images_must_fit_the_model(make):
     model = make((3, 3, 1), BernoulliConditional(), rng=Generator(0))
     with pytest.raises(ValueError, match=r"x has shape \(2, 3, 4, 1\), expected \(N, 3, 3, 1\)"):
         model.log_prob(np.zeros((2, 3, 4, 1), np.float32))
-    with pytest.raises(ValueError, match=r"1 of 18 values are no levels, the first is 0\.5"):
+    with pytest.raises(ValueError, match=r"1 of 18 values are not levels, the first is 0\.5"):
         model.log_prob(np.array([0.5, *[1.0] * 17], np.float32).reshape(2, 3, 3, 1))
 
 

@@ -123,6 +123,12 @@ def test_the_divergence_is_that_of_normal_densities_and_by_unit_that_of_the_marg
         np.testing.assert_allclose(by_unit.sum(axis=1), divergence, rtol=1e-9)
 
 
+def test_a_posterior_near_the_prior_keeps_the_digits_of_its_divergence():
+    r = 1e-7  # KL = r^2 + O(r^3); e^2r - 1 by subtraction would be off by 1e-16
+    q = Posterior(np.array([[0.0, 2 * r]]), latent=1)
+    assert (q.divergence()[0], q.unit_divergences()[0, 0]) == pytest.approx((r * r, r * r), rel=1e-4)
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_the_divergence_is_the_mean_of_log_q_minus_log_p(full):
     q = Posterior(numbers_of_posteriors(3, 3, full=full, seed=4), latent=3)
@@ -424,7 +430,7 @@ def test_every_parameter_gets_a_gradient(build, likelihood):
         assert abs(parameter.grad.data).max() > 0, name
 
 
-def test_the_encoder_is_given_the_clue_and_the_bound_is_about_the_image():
+def test_the_encoder_is_given_its_own_input_and_the_bound_is_about_the_image():
     table = posterior_table(9, latent=2, rng=Generator(0))
     table.weight.data[...] = Generator(1).normal(table.weight.shape)
     whole = mlp_vae(size=(4, 4, 1), hidden=(8,), latent=2, rng=Generator(0))
@@ -484,10 +490,10 @@ def test_each_kind_learns_64_digits(kind):
     build, settings = KINDS[kind]
     rng = Generator(0)
     vae = build(size=(8, 8, 1), latent=4, rng=rng, **settings)
-    batch = clue = x
+    batch = encoder_input = x
     if kind == "table":
-        vae.encoder, clue = posterior_table(64, latent=4, rng=rng), np.arange(64)
-        batch = (x, clue)
+        vae.encoder, encoder_input = posterior_table(64, latent=4, rng=rng), np.arange(64)
+        batch = (x, encoder_input)
     optimizer = Adam(vae, learning_rate=2e-2)
     losses = []
     for _ in range(120):
@@ -498,7 +504,7 @@ def test_each_kind_learns_64_digits(kind):
         losses.append(loss.item())
     assert np.mean(losses[-10:]) < losses[0] - 20
     # The latents say more of an image than that it is one of 64.
-    error = np.square(vae.mean_images(vae.encode(clue)) - x).sum(axis=(1, 2, 3)).mean()
+    error = np.square(vae.mean_images(vae.encode(encoder_input)) - x).sum(axis=(1, 2, 3)).mean()
     assert error < 0.9 * np.square(x.mean(axis=0) - x).sum(axis=(1, 2, 3)).mean()
 
 

@@ -1,9 +1,9 @@
 """The Kullback-Leibler divergence KL(p || q) = E_p[log p(x) - log q(x)], where it has a closed form.
 
-With r = log(s_p / s_q), the logarithm of the ratio of the scales, and d = |m_p - m_q|:
+With r = log(s_p / s_q), the logarithm of the ratio of the scales, and d = m_p - m_q:
 
-    Normal       (e^2r - 1 - 2r) / 2 + (d / s_q)^2 / 2                  Kingma & Welling 2014, app. B, for q = N(0, 1)
-    Laplace      e^(r - d/s_p) - 1 - r + d / s_q                        from E_p|x - m_q| = d + s_p e^(-d/s_p)
+    Normal       (e^2r - 1 + (d / s_q)^2 - 2r) / 2                      Kingma & Welling 2014, app. B, for q = N(0, 1)
+    Laplace      e^(r - |d|/s_p) - 1 - r + |d| / s_q                    from E_p|x - m_q| = |d| + s_p e^(-|d|/s_p)
     Bernoulli    P(0) log P(0)/Q(0) + P(1) log P(1)/Q(1)                P and Q the probabilities of the bit
     Categorical  sum_k P(k) log P(k)/Q(k)
 """
@@ -17,7 +17,7 @@ from minigen.distributions.categorical import Categorical
 from minigen.distributions.distribution import Distribution
 from minigen.distributions.laplace import Laplace
 from minigen.distributions.normal import Normal
-from minigen.distributions.scalars import expm1, log, sigmoid, softplus
+from minigen.distributions.scalars import expm1, log, magnitude, sigmoid, softplus, where
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Any:
@@ -43,29 +43,52 @@ def kl_divergence(p: Distribution, q: Distribution) -> Any:
     if pair not in CLOSED_FORMS:
         known = ", ".join(f"{a.__name__}/{b.__name__}" for a, b in CLOSED_FORMS)
         raise TypeError(
-            f"kl_divergence: {pair[0].__name__}/{pair[1].__name__} has no closed form here, only {known}; "
+            f"kl_divergence: there is no closed form here for {pair[0].__name__}/{pair[1].__name__}, only for {known}; "
             "average log p(x) - log q(x) over samples from p"
         )
     return CLOSED_FORMS[pair](p, q)
 
 
+def normal_kl(log_ratio: Any, z: Any) -> Any:
+    """Return KL(p || q) of two normal distributions in nats, from the two numbers on which it depends.
+
+    For q = N(0, 1) they are the log-variance and the mean of p.
+
+    Args:
+        log_ratio: 2r = log(s_p^2 / s_q^2), the logarithm of the ratio of the variances; a Tensor, an array or a Python number.
+        z: (m_p - m_q) / s_q, of a shape that broadcasts against it.
+
+    Returns:
+        The common shape.
+
+    Example:
+        >>> normal_kl(0.0, 3.0)
+        4.5
+    """
+    return 0.5 * (expm1(log_ratio) + z * z - log_ratio)
+
+
 def _normals(p: Normal, q: Normal) -> Any:
-    r = p.log_scale - q.log_scale
-    z = (p.mean - q.mean) / q.scale
-    return 0.5 * (expm1(2.0 * r) + z * z) - r
+    return normal_kl(p.log_variance - q.log_variance, (p.mean - q.mean) / q.scale)
 
 
 def _laplaces(p: Laplace, q: Laplace) -> Any:
     r = log(p.scale) - log(q.scale)
-    d = abs(p.mean - q.mean)
+    d = magnitude(p.mean - q.mean)
     return expm1(r - d / p.scale) - r + d / q.scale
 
 
 def _bernoullis(p: Bernoulli, q: Bernoulli) -> Any:
     # log P(1) = -softplus(-l), log P(0) = -softplus(l)
-    ones = sigmoid(p.logits) * (softplus(-q.logits) - softplus(-p.logits))
-    zeros = sigmoid(-p.logits) * (softplus(q.logits) - softplus(p.logits))
-    return ones + zeros
+    return _divergence_at(-p.logits, -q.logits) + _divergence_at(p.logits, q.logits)
+
+
+def _divergence_at(p: Any, q: Any) -> Any:
+    """Return P log P/Q for the probabilities P = sigmoid(-p) and Q = sigmoid(-q); 0 where P is 0."""
+    probability = sigmoid(-p)
+    possible = probability > 0
+    p, q = (where(possible, logit + 0.0 * probability, 0.0) for logit in (p, q))  # a number gets the other's dtype
+    return probability * (softplus(q) - softplus(p))
 
 
 def _categoricals(p: Categorical, q: Categorical) -> Any:
@@ -83,4 +106,4 @@ CLOSED_FORMS: dict[tuple[type, type], Callable[..., Any]] = {
     (Bernoulli, Bernoulli): _bernoullis,
     (Categorical, Categorical): _categoricals,
 }
-"""The divergences by the types of p and q. A distribution of your own adds its entry here."""
+"""The divergences by the types of p and q. Add an entry here for a distribution of your own."""
