@@ -107,17 +107,19 @@ class Lesson(lessons.ImageLesson[Settings]):
         """Return the bound of some test images, and what the baseline gives them."""
         batch = tuple(part[:MONITORED] for part in self.seen)
         with mg.no_grad():
-            bound = self.cvae.bound(batch, rng=self.judge())
+            bound = self.cvae.bound(batch, rng=self.evaluation_rng())
             baseline = self.baseline.log_prob(batch)
         elbo = mg.mean(bound.log_likelihood - bound.divergence)
         return {"test_elbo": elbo.item(), "test_baseline": mg.mean(baseline).item()}
 
     def measure(self) -> dict[str, Any]:
         k, cvae, monitored = self.settings.run.evaluation_k, self.cvae, self.run.history.column("test_baseline")
-        figures = metrics.conditional_likelihoods(cvae, self.baseline, self.seen, samples=k, judge=self.judge)
+        figures = metrics.conditional_likelihoods(
+            cvae, self.baseline, self.seen, samples=k, make_rng=self.evaluation_rng
+        )
         if self.settings.task == "class":
             shares = np.bincount(self.training.labels, minlength=self.classes) / len(self.training.labels)
-            draws = {"samples": BAYES_DRAWS, "judge": self.judge}
+            draws = {"samples": BAYES_DRAWS, "make_rng": self.evaluation_rng}
             joint = metrics.class_log_joint(cvae, self.seen[0], prior=shares, **draws)
             figures["accuracy"] = metrics.accuracy(joint, self.test.labels)
         return figures | {
@@ -135,7 +137,7 @@ class Lesson(lessons.ImageLesson[Settings]):
         visible = self.settings.visible
         chosen = np.arange(n) % (len(self.test.images) if visible else self.classes)
         images, c = (part[[int(i if visible else self.first[i]) for i in chosen]] for part in self.seen[:2])
-        drawn = self.cvae.sample(1, c, rng=self.judge())[0]
+        drawn = self.cvae.sample(1, c, rng=self.evaluation_rng())[0]
         images = fill_in(self.to_cpu(images), self.hidden, self.to_cpu(drawn))
         arrays = {"images": images, "completed" if visible else "labels": chosen}
         picture = plots.image_grid(images[:100], title=f"{self.test.name}: samples, {self.given}")
@@ -160,7 +162,7 @@ class Lesson(lessons.ImageLesson[Settings]):
     def completions(self) -> lessons.Picture:
         """Draw visible parts, several completions by the CVAE, the baseline's, and the originals."""
         images, c = (part[self.first[:COMPLETED]] for part in self.seen[:2])
-        z = self.cvae.prior(c).sample(DRAWS, rng=self.judge())  # (draws, N, d)
+        z = self.cvae.prior(c).sample(DRAWS, rng=self.evaluation_rng())  # (draws, N, d)
         answers = self.to_cpu(self.cvae.mean_images(mg.tensor(z), c))  # (draws, N, H, W, C)
         images, blurred = self.to_cpu(images), self.to_cpu(self.baseline.mean_images(c))
         hidden_parts = [("visible", SHADE), *((f"draw {i + 1}", answer) for i, answer in enumerate(answers))]
@@ -173,7 +175,7 @@ class Lesson(lessons.ImageLesson[Settings]):
         c = self.seen[1][self.first]
         p = self.cvae.prior(c)
         # One z for all classes if the prior is N(0, I); otherwise the same noise, (styles, classes, d).
-        z = p.mean + p.scale * self.judge().normal((STYLES, 1, self.cvae.latent))
+        z = p.mean + p.scale * self.evaluation_rng().normal((STYLES, 1, self.cvae.latent))
         answers = self.to_cpu(self.cvae.mean_images(z.detach(), c))  # (styles, classes, H, W, C)
         columns = np.concatenate([self.to_cpu(self.baseline.mean_images(c))[None], answers])
         rows = [(name, columns[:, k]) for k, name in enumerate(self.test.classes)]

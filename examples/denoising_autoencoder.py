@@ -81,7 +81,7 @@ class Lesson(lessons.ImageLesson[Settings]):
 
     def damaged(self, images: np.ndarray, kind: str) -> np.ndarray:
         """Return images with one kind of damage, the same at each call, (N, H, W, C)."""
-        return images if kind == PLAIN else corruption(kind)(images, rng=self.judge("cpu"))
+        return images if kind == PLAIN else corruption(kind)(images, rng=self.evaluation_rng("cpu"))
 
     def monitor(self) -> dict[str, float]:
         """Return the error of each model on test images with the damage that it is trained on."""
@@ -108,7 +108,7 @@ class Lesson(lessons.ImageLesson[Settings]):
     def samples(self, n: int) -> lessons.Samples:
         """Damage and restore by turns, beginning with noise, and keep the last restored images."""
         kind = self.settings.corruption[0]
-        model, damage, rng = self.models[kind], corruption(kind), self.judge()
+        model, damage, rng = self.models[kind], corruption(kind), self.evaluation_rng()
         images = rng.bernoulli(0.5, (n, *self.size))
         with mg.no_grad():
             for _ in range(ROUNDS):

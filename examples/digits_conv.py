@@ -28,7 +28,7 @@ import numpy as np
 
 from minigen import lessons, plots
 from minigen.data import Batches
-from minigen.lessons import Count, Rate
+from minigen.lessons import Count, Positive
 from minigen.models import ConvClassifier
 from minigen.training import fit_likelihood, save_classifier
 
@@ -43,7 +43,7 @@ class Settings(lessons.ImageSettings):
     features: Count = 64  # numbers that describe an image
     batch_size: Count = 64  # images in a step
     steps: Count = 880  # steps of Adam
-    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 3e-3  # Adam's at the start; it falls to 0 along half a cosine
     run: lessons.DataOptions = lessons.DataOptions()
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Lesson(lessons.ImageLesson[Settings]):
             "accuracy": float((predicted == labels).mean()),
             "errors": int((predicted != labels).sum()),
             "cross_entropy": float(-self.log_p[np.arange(n), labels].mean(dtype=np.float64)),
-            "class_accuracy": (confusion.diagonal() / confusion.sum(axis=1)).tolist(),
+            "class_accuracy": [c[i] / c.sum() if c.any() else None for i, c in enumerate(confusion)],
             "confusion": confusion.tolist(),
             "parameters": self.model.count_parameters(),
             "feature_extractor": {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
@@ -121,7 +121,7 @@ class Lesson(lessons.ImageLesson[Settings]):
 
     def tables(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Rows]]:
         s, shares = self.settings, figures["class_accuracy"]
-        worst = int(np.argmin(shares))
+        worst = min((k for k, share in enumerate(shares) if share is not None), key=shares.__getitem__)
         rows = [
             ("accuracy on the test images", f"{100 * figures['accuracy']:.2f} %"),
             ("  of the hardest digit", f"{worst}: {100 * shares[worst]:.2f} %"),

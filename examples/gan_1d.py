@@ -25,7 +25,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import lessons, metrics, plots
-from minigen.lessons import Count, Rate, Share, Weight
+from minigen.lessons import Count, NonNegative, Positive, Share
 from minigen.losses import ADVERSARIAL, adversarial
 from minigen.models import mlp_gan
 from minigen.optim import EMA, Adam, cosine
@@ -47,12 +47,12 @@ class Settings(lessons.LineSettings):
     width: Count = 64  # units in each of the two hidden layers of G and of D
     steps: Count = 8000  # turns of G
     critic_steps: Count = 1  # k: turns of D before each of G's
-    discriminator_rate: Rate = 4e-3  # D's learning rate; both fall to 0 along half a cosine
-    generator_rate: Rate = 2e-3  # G's learning rate
+    discriminator_rate: Positive = 4e-3  # D's learning rate; both fall to 0 along half a cosine
+    generator_rate: Positive = 2e-3  # G's learning rate
     beta1: Share = 0.5  # Adam's momentum; with 0.9 the players overshoot each other
     beta2: Share = 0.999  # Adam's average of squared gradients
-    weight_bound: Weight = 0.0  # c: a Wasserstein critic's weights are clipped to [-c, c]; 0: not at all
-    penalty: Weight = 0.0  # lambda, the weight of the penalty on a Wasserstein critic's slopes that are not 1
+    weight_bound: NonNegative = 0.0  # c: a Wasserstein critic's weights are clipped to [-c, c]; 0: not at all
+    penalty: NonNegative = 0.0  # lambda, the weight of the penalty on slopes of a Wasserstein critic that are not 1
     run: Options = Options()
 
 
@@ -109,7 +109,7 @@ class Lesson(lessons.LineLesson[Settings]):
 
     def generated(self, n: int) -> np.ndarray:
         """Return n numbers, made of the same noise each time, (n,)."""
-        return self.generate(self.judge().normal((n, self.gan.latent)))
+        return self.generate(self.evaluation_rng().normal((n, self.gan.latent)))
 
     def discriminator_at(self, x: np.ndarray) -> np.ndarray:
         """Return D at points of the data axis, (M,): a probability, or the score of a critic."""
@@ -142,7 +142,7 @@ class Lesson(lessons.LineLesson[Settings]):
             losses={"D": history.column("discriminator"), "G": history.column("generator")},
             equilibrium=dict(zip("DG", loss.equilibrium, strict=True)),
             wasserstein=history.column("W1"),
-            wasserstein_floor=metrics.wasserstein1_floor(self.density, MONITORED, rng=self.judge("cpu")),
+            wasserstein_floor=metrics.wasserstein1_floor(self.density, MONITORED, rng=self.evaluation_rng("cpu")),
             gradient_norm=history.column("generator_gradient"),
             title=self.title,
         )
@@ -185,7 +185,9 @@ class Lesson(lessons.LineLesson[Settings]):
         s, gan = self.settings, copy.deepcopy(Lesson(self.settings).gan)
         optimizer = Adam(gan.discriminator, learning_rate=s.discriminator_rate, beta1=s.beta1)
         run = Run(steps=400, every=5, label="saturation")
-        train_discriminator_alone(gan, self.batches(self.judge("cpu")), optimizer, run, rng=self.judge())
+        train_discriminator_alone(
+            gan, self.batches(self.evaluation_rng("cpu")), optimizer, run, rng=self.evaluation_rng()
+        )
         return plots.saturation(
             run.history.column("step"),
             norms={"minimax": run.history.column("minimax"), "non-saturating": run.history.column("nonsaturating")},

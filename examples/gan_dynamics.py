@@ -72,6 +72,8 @@ class Settings(lessons.TrainingSettings):
         super().__post_init__()
         if not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(f"--methods: name some of {', '.join(METHODS)}, each once")
+        if self.seed + self.seeds > 2**63:
+            raise ValueError(f"--seeds: {self.seeds} seeds from {self.seed} on go beyond {2**63 - 1}, the largest")
 
 
 class Game(lessons.PlanarLesson[Settings]):
@@ -108,7 +110,7 @@ class Game(lessons.PlanarLesson[Settings]):
 
     def generated(self, n: int) -> np.ndarray:
         with self.average.applied(), mg.no_grad():
-            return self.from_network(self.gan.generator(self.judge().normal((n, LATENT))))
+            return self.from_network(self.gan.generator(self.evaluation_rng().normal((n, LATENT))))
 
 
 class Lesson(lessons.TrainingLesson[Settings]):
@@ -117,7 +119,7 @@ class Lesson(lessons.TrainingLesson[Settings]):
         names, seeds = tuple(DATA) if s.data == "both" else (s.data,), range(s.seed, s.seed + s.seeds)
         self.paths = {way: play_bilinear_game(way, learning_rate=RATE, steps=STEPS) for way in WAYS}
         self.games = {
-            (name, method): [Game(DATA[name](), method, replace(s, seed=seed)) for seed in seeds]
+            (name, method): [Game(DATA[name](), method, replace(s, seed=seed, seeds=1)) for seed in seeds]
             for name in names
             for method in s.methods
         }
@@ -165,7 +167,7 @@ class Lesson(lessons.TrainingLesson[Settings]):
             field=lambda points: np.stack([-points[:, 1], points[:, 0]], axis=1),  # -dV/dx and dV/dy of V = x y
             exact={way: bilinear_distances(way, RATE, STEPS) for way in WAYS},
             limit=3.0,
-            title=f"The bilinear game $\\min_x \\max_y \\; x y$, learning rate {RATE}",
+            title=f"The bilinear game, min over x and max over y of xy, learning rate {RATE}",
         )
         yield "bilinear", figure
         for name in figures["coverage"]:

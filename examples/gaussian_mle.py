@@ -19,7 +19,7 @@ import numpy as np
 import minigen as mg
 from minigen import lessons, plots
 from minigen.data import Batches, load_geyser
-from minigen.lessons import Count, Rate
+from minigen.lessons import Count, Positive
 from minigen.models import Gaussian
 from minigen.optim import Adam, cosine
 from minigen.training import fit_likelihood, save_state
@@ -29,7 +29,7 @@ from minigen.training import fit_likelihood, save_state
 class Settings(lessons.TrainingSettings):
     steps: Count = 2000  # steps of Adam
     batch_size: Count = 272  # eruptions in a step; 272 are all of them
-    learning_rate: Rate = 0.1  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 0.1  # Adam's at the start; it falls to 0 along half a cosine
     run: lessons.SamplingOptions = lessons.SamplingOptions()
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Lesson(lessons.TrainingLesson[Settings]):
         save_state(self.out / "weights.safetensors", model=self.model)
 
     def samples(self, n: int) -> lessons.Samples:
-        drawn = self.model.sample(n, rng=self.judge()).to("cpu").numpy()
+        drawn = self.model.sample(n, rng=self.evaluation_rng()).to("cpu").numpy()
         return lessons.Samples({"eruptions": drawn}, self.picture(drawn, f"{n:,} samples of the fitted Gaussian"))
 
     def pictures(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Picture]]:

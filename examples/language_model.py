@@ -29,7 +29,7 @@ import minigen as mg
 from minigen import lessons, metrics, plots
 from minigen.backend import Array, to_device
 from minigen.data import Batches, TextStreams, load_shakespeare, passage_of, read_text, text_windows
-from minigen.lessons import Count, Range, Rate, Share, optional
+from minigen.lessons import Count, Positive, Range, Share, optional
 from minigen.models import NGram, RecurrentLanguageModel, TransformerLanguageModel, TruncatedBackpropagation
 from minigen.optim import Adam, cosine
 from minigen.random import Generator
@@ -62,7 +62,7 @@ class Settings(lessons.TrainingSettings):
     texts: Count = 32  # read side by side in a step: streams, or the transformer's windows from anywhere
     piece: Count = 64  # characters of each: the reach of backpropagation, or the transformer's window
     steps: Count = 1000  # steps of Adam
-    learning_rate: Rate = 4e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 4e-3  # Adam's at the start; it falls to 0 along half a cosine
     run: Options = Options()
 
     def __post_init__(self) -> None:
@@ -130,9 +130,11 @@ class Lesson(lessons.TrainingLesson[Settings]):
         return metrics.nats_per_character(model, self.test, device=self.device)
 
     def measure(self) -> dict[str, Any]:
-        nats, baselines = self.nats(self.model), {}
+        nats, characters, baselines = self.nats(self.model), len(self.text.vocabulary), {}
         for name, n in BASELINES.items():
-            counted = self.nats(NGram(self.training, characters=len(self.text.vocabulary), n=n).to(self.device))
+            if not NGram.fits(characters, n):
+                continue
+            counted = self.nats(NGram(self.training, characters=characters, n=n).to(self.device))
             baselines[name] = {"bits_per_character": counted / math.log(2), "perplexity": math.exp(counted)}
         return {
             "text_sha256": self.text.digest(),

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigen import lessons, metrics, plots
-from minigen.lessons import Count, Rate, Weight
+from minigen.lessons import Count, NonNegative, Positive
 from minigen.lessons.pixels import TRAINING_KEY
 from minigen.models import MADE, NADE, BeliefNet, OrderingMixture, ordering_mixture
 from minigen.models.autoregressive import Autoregressive
@@ -48,8 +48,8 @@ class Settings(lessons.PixelSettings):
     direct: bool = False  # connect made's outputs directly to the pixels, too
     steps: Count = 3000  # steps of Adam
     batch_size: Count = 100  # images in a step
-    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
-    weight_decay: Weight = 0.0  # Adam's, of all parameters
+    learning_rate: Positive = 3e-3  # Adam's at the start; it falls to 0 along half a cosine
+    weight_decay: NonNegative = 0.0  # Adam's, for all parameters
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -32,7 +32,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minigen import lessons, metrics, plots
-from minigen.lessons import Count, Range, Rate, Whole
+from minigen.lessons import Count, Positive, Range, Seed
 from minigen.random import Generator
 
 Curves = dict[str, np.ndarray]  # by the distance's name: (T,)
@@ -51,10 +51,10 @@ PLANE_Y, MASS_Y = np.array([[0, 4], [3, 3], [9, 6]]), np.array([2, 3, 1])
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(lessons.Settings):
-    shift: Rate = 2.0  # theta in the tables, up to 100
+    shift: Positive = 2.0  # theta in the tables, up to 100
     triples: Count = 2000  # triples of distributions that are searched for violations
     outcomes: Annotated[int, Range(2)] = 4  # outcomes of the distributions in these triples
-    seed: Whole = 0  # of the triples; the same seed gives the same result
+    seed: Seed = 0  # of the triples; the same seed gives the same result
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -152,7 +152,7 @@ class Lesson(lessons.Lesson[Settings]):
             gradients={name: gradients for name, (_, gradients) in curves.items()},
             limits=(2.6, 1.6),
             dots={"segments side by side": [(0.0, 0.0)]},
-            title=r"$p$, and $q$ that is shifted by $\theta$: how far apart, and which way back",
+            title="p, and q that is shifted by θ: how far apart, and which way back",
         )
         yield "divergences", figure
         title = r"{}:  $\Sigma\,\gamma\,|x-y| = {distance:g}$,   $\Sigma\,\gamma\,(x-y)^2 = {squared:g}$"

@@ -28,7 +28,7 @@ import numpy as np
 import minigen as mg
 from minigen import lessons, metrics, nn, plots
 from minigen.data import Batches, bent_sheet, bent_sheet_net
-from minigen.lessons import Count, Rate
+from minigen.lessons import Count, Positive
 from minigen.models import Autoencoder, Together, mlp_autoencoder
 from minigen.random import Generator
 from minigen.training import fit_likelihood
@@ -44,7 +44,7 @@ class Settings(lessons.ImageSettings):
     code: Count = 8  # numbers for each image
     hidden: tuple[Count, ...] = (128, 64)  # units of the deep encoder's hidden layers; the decoder has them in reverse
     steps: Count = 6000  # steps of Adam
-    learning_rate: Rate = 1e-2  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 1e-2  # Adam's at the start; it falls to 0 along half a cosine
 
 
 class Lesson(lessons.ImageLesson[Settings]):
@@ -63,7 +63,7 @@ class Lesson(lessons.ImageLesson[Settings]):
         }
         # A point is an image of one pixel with three channels.
         self.of_points = build(size=(1, 1, 3), hidden=(32, 32), code=2, likelihood="gaussian", activation=nn.Tanh)
-        self.points = bent_sheet(POINTS, rng=self.judge("cpu")).reshape(-1, 1, 1, 3)
+        self.points = bent_sheet(POINTS, rng=self.evaluation_rng("cpu")).reshape(-1, 1, 1, 3)
         # The loss is the sum of all, so each learns as it would alone.
         self.together = Together(**self.models, points=self.of_points).to(self.device)
         self.optimizer = self.adam(self.together)
@@ -105,7 +105,8 @@ class Lesson(lessons.ImageLesson[Settings]):
         training, test = self.training.unit(), self.test.unit()
         self.principal = metrics.pca(training, self.settings.code)
         self.plane = metrics.pca(self.points, 2)
-        self.distances = metrics.pixel_distances(self.test, shifts=SHIFTS)
+        classes = len(np.unique(self.test.labels))
+        self.distances = metrics.pixel_distances(self.test, shifts=SHIFTS) if classes > 1 else None
         return {
             f"{part}_error": {"pca": self.principal.reconstruction_error(images)} | self.errors(images)
             for part, images in (("training", training), ("test", test))
@@ -115,7 +116,7 @@ class Lesson(lessons.ImageLesson[Settings]):
                 "pca": self.plane.reconstruction_error(self.points),
                 "autoencoder": metrics.squared_error(self.of_points.reconstruct(self.points), self.points),
             },
-            "pixel_distances": self.distances._asdict(),
+            "pixel_distances": self.distances._asdict() if self.distances else None,
             "parameters": {name: model.count_parameters() for name, model in self.models.items()},
             "training_images": len(training),
             "test_images": len(test),
@@ -127,7 +128,7 @@ class Lesson(lessons.ImageLesson[Settings]):
         An autoencoder learns nothing about how its codes are distributed, so many of the images are not digits; a VAE has a prior for that.
         """
         model = self.models["deep"]
-        z = metrics.normal_like(model.codes(self.training.unit()), n, rng=self.judge("cpu"))
+        z = metrics.normal_like(model.codes(self.training.unit()), n, rng=self.evaluation_rng("cpu"))
         images = self.to_cpu(model.mean_images(mg.tensor(z, device=self.device)))
         picture = plots.image_grid(images, title="codes drawn from one normal distribution, decoded")
         return lessons.Samples({"images": images}, picture)
@@ -147,7 +148,8 @@ class Lesson(lessons.ImageLesson[Settings]):
         yield "training", plots.error_curves(column("step"), errors=curves, exact=exact, title=title)
         title = "Two numbers for each point"
         yield "surface", plots.fitted_surfaces(self.points.reshape(-1, 3), surfaces=self.surfaces(), title=title)
-        yield "pixel_distances", self.pixel_distances()
+        if self.distances:
+            yield "pixel_distances", self.pixel_distances()
 
     def surfaces(self) -> dict[str, np.ndarray]:
         """Return a net on the bent sheet as each method rebuilds it from two numbers for each point, (R, S, 3)."""
@@ -175,17 +177,19 @@ class Lesson(lessons.ImageLesson[Settings]):
         angles, points, distances = figures["principal_angle"], figures["points_error"], figures["pixel_distances"]
         labels = {"pca": f"PCA, {s.code} components", "linear": "linear autoencoder", "tied": "  with tied weights"}
         labels["deep"] = "deep autoencoder"
+        above = {key: f"{100 * (test[key] / test['pca'] - 1):.3f} %" if test["pca"] else "-" for key in self.models}
         rows = [("", "training      test")]
         rows += [(label, f"{training[name]:8.3f}  {test[name]:8.3f}") for name, label in labels.items()]
         rows += [
-            ("linear autoencoder above PCA", f"{100 * (test['linear'] / test['pca'] - 1):.3f} %"),
-            ("  tied", f"{100 * (test['tied'] / test['pca'] - 1):.3f} %"),
+            ("linear autoencoder above PCA", above["linear"]),
+            ("  tied", above["tied"]),
             ("its plane and PCA's, largest angle; tied", f"{angles['linear']:.2f}, {angles['tied']:.2f} degrees"),
             ("points on a curved surface: PCA; autoencoder", f"{points['pca']:.4f}; {points['autoencoder']:.4f}"),
-            ("a digit shifted by one pixel", f"{distances['shifted'][1]:.2f}"),
-            ("  the nearest digit of another class", f"{distances['other']:.2f}"),
-            ("parameters of the deep autoencoder", f"{figures['parameters']['deep']:,}"),
         ]
+        if distances:
+            rows.append(("a digit shifted by one pixel", f"{distances['shifted'][1]:.2f}"))
+            rows.append(("  the nearest digit of another class", f"{distances['other']:.2f}"))
+        rows.append(("parameters of the deep autoencoder", f"{figures['parameters']['deep']:,}"))
         yield f"Squared errors on {s.data}, {s.steps:,} steps, seed {s.seed}", rows
 
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 import minigen as mg
 from minigen import lessons, plots
 from minigen.distributions import Normal
-from minigen.lessons import Range, Rate, Real
+from minigen.lessons import Range
 from minigen.random import Generator
 
 MEANS = np.linspace(-2, 2, 17)
@@ -53,14 +53,14 @@ def exact_deviation(label: str, m: float, s: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(lessons.DrawingOptions):
+class Options(lessons.OutputOptions):
     device: lessons.Device = "cpu"  # cpu or gpu: where to compute
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(lessons.Settings):
-    mean: Real = 1.0  # m, at which the table is made
-    scale: Rate = 1.0  # s
+    mean: Annotated[float, Range(-1e3, 1e3)] = 1.0  # m, at which the table is made
+    scale: Annotated[float, Range(1e-3, 1e3)] = 1.0  # s
     repetitions: Annotated[int, Range(2)] = 2000  # estimates for each point of the picture
     run: Options = Options()
 
@@ -103,7 +103,7 @@ class Lesson(lessons.Lesson[Settings]):
                 samples=SAMPLES,
                 deviations=self.deviations,
                 parameter_label="$m$",
-                title=f"Estimates of $d/dm\\ E[z^2] = 2m$,  $z \\sim N(m, {self.settings.scale:g}^2)$",
+                title=f"Estimates of d/dm E[z²] = 2m,  z ~ N(m, {self.settings.scale:g}²)",
             ),
         )
 

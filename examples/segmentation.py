@@ -22,7 +22,7 @@ import numpy as np
 
 from minigen import lessons, plots
 from minigen.data import Batches, Cluttered, clutter
-from minigen.lessons import Count, Rate
+from minigen.lessons import Count, Positive
 from minigen.models import Segmenter, Together, intersection_over_union
 from minigen.random import Generator
 from minigen.training import fit_likelihood
@@ -39,7 +39,7 @@ class Settings(lessons.ImageSettings):
     widths: tuple[Count, ...] = (12, 24, 48)  # channels of the encoder's levels, each half as high and wide as the last
     steps: Count = 1200  # steps of Adam
     batch_size: Count = 32  # pictures in a step
-    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 3e-3  # Adam's at the start; it falls to 0 along half a cosine
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,7 +62,7 @@ class Lesson(lessons.ImageLesson[Settings]):
         self.optimizer = self.adam(self.together)
         self.batches = Batches(self.training.unit(), batch_size=s.batch_size, rng=self.order)
         self.place = Generator(s.seed + lessons.ORDER + 1)  # of the clutter
-        self.test_pictures = clutter(self.test.unit()[:TESTED], **self.clutter, rng=self.judge("cpu"))
+        self.test_pictures = clutter(self.test.unit()[:TESTED], **self.clutter, rng=self.evaluation_rng("cpu"))
         self.run = self.new_run(
             f"segmentation, {self.training.name}", rows=30, monitor=self.monitor,
             parts={"models": self.together, "optimizer": self.optimizer, "batches": self.batches, "place": self.place},

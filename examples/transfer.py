@@ -46,7 +46,7 @@ class Settings(lessons.ImageSettings):
     latent: Count = 16  # length of a code
     steps: Count = 1500  # steps of Adam on all images
     anomaly_steps: Count = 700  # steps of Adam without one class
-    learning_rate: lessons.Rate = 2e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: lessons.Positive = 2e-3  # Adam's at the start; it falls to 0 along half a cosine
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,9 +88,9 @@ class Pair(lessons.ImageLesson[Settings]):
     def anomaly_scores(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return how strange both models find images, (N,): the squared error of the one, the negative ELBO of the other."""
         x = mg.tensor(images, device=self.device)
-        evidence = metrics.elbo(self.vae, x, draws=BOUND_DRAWS, rng=self.judge())
+        bound = metrics.elbo(self.vae, x, draws=BOUND_DRAWS, rng=self.evaluation_rng())
         difference = self.autoencoder.reconstruct(images).astype(np.float64) - images
-        return {"autoencoder": (difference**2).sum(axis=(1, 2, 3)), "VAE": -evidence.values}
+        return {"autoencoder": (difference**2).sum(axis=(1, 2, 3)), "VAE": -bound.values}
 
 
 class Lesson(Pair):
@@ -98,9 +98,12 @@ class Lesson(Pair):
 
     def __init__(self, s: Settings) -> None:
         super().__init__(s)
-        fewest = int(np.bincount(self.training.labels).min())
+        fewest = int(np.bincount(self.training.labels, minlength=10).min())
         if s.labels % 10 or s.labels > 10 * fewest:
             raise ValueError(f"--labels {s.labels}: expected a multiple of the 10 classes, up to {10 * fewest}")
+        for k in s.held_out:
+            if not 0 < (self.test.labels == k).sum() < len(self.test.labels):
+                raise ValueError(f"--held-out {k}: the test images must be of this class and of others")
         self.others = [Pair(s, without=k) for k in s.held_out]
         self.runs += [pair.run for pair in self.others]
 
@@ -155,7 +158,7 @@ class Lesson(Pair):
 
     def samples(self, n: int) -> lessons.Samples:
         """Draw images from the VAE that saw all classes."""
-        z = mg.tensor(self.judge().normal((n, self.settings.latent)))
+        z = mg.tensor(self.evaluation_rng().normal((n, self.settings.latent)))
         images = self.to_cpu(self.vae.mean_images(z))
         return lessons.Samples({"images": images}, plots.image_grid(images[:100], title="samples of the VAE"))
 

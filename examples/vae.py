@@ -24,7 +24,7 @@ import numpy as np
 import minigen as mg
 from minigen import lessons, nn, plots
 from minigen.data import BINARIZATIONS, Batches, BinaryBatches, DequantizedBatches, Images, binarize, dequantize
-from minigen.lessons import Count, Rate, Weight, Whole
+from minigen.lessons import Count, NonNegative, Positive, Whole
 from minigen.models import LIKELIHOODS, Autoencoder, conv_autoencoder, conv_vae, mlp_autoencoder, mlp_vae
 from minigen.optim import linear_warmup
 from minigen.random import Generator
@@ -45,11 +45,11 @@ class Settings(lessons.LatentSettings):
     conv: bool = False  # strided and transposed convolutions in place of these layers
     full_covariance: bool = False  # of q(z|x), in place of a diagonal one
     k: Count = 1  # draws of z in the bound that is raised; 1: the ELBO
-    beta: Rate = 1.0  # weight of the KL term
-    free_bits: Weight = 0.0  # nats of KL that cost nothing, for each latent
+    beta: Positive = 1.0  # weight of the KL term
+    free_bits: NonNegative = 0.0  # nats of KL that cost nothing, for each latent
     warm_up: Whole = 0  # steps in which beta rises from 0
     steps: Count = 6000  # steps of Adam
-    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 3e-3  # Adam's at the start; it falls to 0 along half a cosine
     run: Options = Options()
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class Lesson(lessons.LatentLesson[Settings]):
     def monitor(self) -> dict[str, float]:
         """Return the ELBO of some test images."""
         with mg.no_grad():
-            bound = self.model.bound(mg.tensor(self.seen[:1000], device=self.device), rng=self.judge())
+            bound = self.model.bound(mg.tensor(self.seen[:1000], device=self.device), rng=self.evaluation_rng())
         return {"test_elbo": mg.mean(bound.log_likelihood - bound.divergence).item()}
 
     def measure(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Lesson(lessons.LatentLesson[Settings]):
         return figures
 
     def samples(self, n: int) -> lessons.Samples:
-        z, rng = self.prior_codes(n), self.judge()
+        z, rng = self.prior_codes(n), self.evaluation_rng()
         drawn = nn.in_batches(lambda z: self.model.decode(z).sample(rng=rng), z, device=self.device)
         means = self.decode(z)
         picture = plots.image_grid(means[:400], title=f"{self.title}: E[x|z], z from the prior")

@@ -31,7 +31,7 @@ import numpy as np
 import minigen as mg
 from minigen import lessons, metrics, plots
 from minigen.data import Batches, binarize
-from minigen.lessons import SHOWN, Count, Range, Rate
+from minigen.lessons import SHOWN, Count, Positive, Range
 from minigen.models import VAE, Together, mlp_vae, posterior_table
 from minigen.training import fit_likelihood
 
@@ -55,7 +55,7 @@ class Settings(lessons.ImageSettings):
     full_covariance: bool = False  # of q(z|x), in place of a diagonal one
     steps: Count = 5000  # steps of Adam
     batch_size: Count = 100  # images in a step
-    learning_rate: Rate = 1e-2  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 1e-2  # Adam's at the start; it falls to 0 along half a cosine
     run: Options = Options()
 
 
@@ -103,9 +103,9 @@ class Lesson(lessons.ImageLesson[Settings]):
         """Return the ELBO of some images, by each model that has posteriors for them."""
         seen, new = (self.to_device(images[:MONITORED]) for images in (self.x, self.new))
         return {
-            "encoder_training": metrics.elbo(self.amortized, seen, rng=self.judge()).elbo,
-            "encoder_held_out": metrics.elbo(self.amortized, new, rng=self.judge()).elbo,
-            "table_training": metrics.elbo(self.free, (seen, np.arange(len(seen))), rng=self.judge()).elbo,
+            "encoder_training": metrics.elbo(self.amortized, seen, rng=self.evaluation_rng()).elbo,
+            "encoder_held_out": metrics.elbo(self.amortized, new, rng=self.evaluation_rng()).elbo,
+            "table_training": metrics.elbo(self.free, (seen, np.arange(len(seen))), rng=self.evaluation_rng()).elbo,
         }
 
     def measure(self) -> dict[str, Any]:
@@ -113,12 +113,14 @@ class Lesson(lessons.ImageLesson[Settings]):
         n, options, encoder, table = self.settings.held_out, self.settings.run, self.amortized, self.free
         seen, new = (self.to_device(images[:n]) for images in (self.x, self.new))
         fit = {"steps": options.fit_steps, "full_covariance": self.settings.full_covariance}
-        infer = partial(metrics.judge_inference, **fit, draws=DRAWS, k=options.evaluation_k, rng=self.judge)
+        infer = partial(
+            metrics.judge_inference, **fit, draws=DRAWS, k=options.evaluation_k, make_rng=self.evaluation_rng
+        )
         self.found = {
-            ("encoder", "training"): infer(encoder, seen, clue=seen),
-            ("encoder", "held-out"): infer(encoder, new, clue=new),
-            ("table", "training"): infer(table, seen, clue=np.arange(n)),
-            ("table", "held-out"): infer(table, new, clue=None),
+            ("encoder", "training"): infer(encoder, seen, encoder_input=seen),
+            ("encoder", "held-out"): infer(encoder, new, encoder_input=new),
+            ("table", "training"): infer(table, seen, encoder_input=np.arange(n)),
+            ("table", "held-out"): infer(table, new, encoder_input=None),
         }
         parts = {"encoder": encoder.encoder, "table": table.encoder, "decoder": encoder.decoder}
         return {
@@ -132,7 +134,7 @@ class Lesson(lessons.ImageLesson[Settings]):
     def samples(self, n: int) -> lessons.Samples:
         """Draw n images from each model's prior and decoder."""
         drawn = {
-            name: self.to_cpu(model.mean_images(self.judge().normal((n, model.latent))))
+            name: self.to_cpu(model.mean_images(self.evaluation_rng().normal((n, model.latent))))
             for name, model in (("encoder", self.amortized), ("table", self.free))
         }
         rows = [(f"trained with the {name}", images[:SHOWN]) for name, images in drawn.items()]
@@ -160,10 +162,10 @@ class Lesson(lessons.ImageLesson[Settings]):
         ]
         yield "reconstructions", plots.image_rows(rows, title=f"{self.title}: reconstructions")
 
-    def decoded(self, vae: VAE, clue: Any) -> np.ndarray:
+    def decoded(self, vae: VAE, encoder_input: Any) -> np.ndarray:
         """Return the images of the posteriors' means, on the CPU."""
         with mg.no_grad():
-            return self.to_cpu(vae.mean_images(vae.encode(clue)))
+            return self.to_cpu(vae.mean_images(vae.encode(encoder_input)))
 
     def tables(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Rows]]:
         def pair(which: str, name: str) -> str:

@@ -3,16 +3,18 @@
     python -m minigen           a report to read
     python -m minigen --json    the same facts as JSON, for a bug report
 
-A missing package is no error: the report says what it is for and how to install it.
+A missing package is not an error: the report says what it is for and how to install it.
 """
 
 import argparse
+import contextlib
 import importlib
 import inspect
 import json
 import os
 import pkgutil
 import platform
+import stat
 import sys
 import textwrap
 import warnings
@@ -195,11 +197,16 @@ def cupy_kernels() -> dict[str, Any]:
 
 
 def _cache(folder: Path, pattern: str) -> dict[str, Any]:
-    files = [path for path in folder.glob(pattern) if path.is_file()]
+    sizes = []
+    for path in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):  # removed just now by a process that recompiles
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                sizes.append(found.st_size)
     return {
         "folder": str(folder),
-        "files": len(files),
-        "size": _size(sum(path.stat().st_size for path in files)),
+        "files": len(sizes),
+        "size": _size(sum(sizes)),
         "writable": os.access(folder, os.W_OK),
     }
 

@@ -45,7 +45,8 @@ def run_page(page: Path) -> int:
                     f"{page.name}:{lineno}: {failure.example.source}expected {failure.example.want}got {failure.got}"
                 )
         else:
-            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+            flags = getattr(namespace.get("annotations"), "compiler_flag", 0)  # a __future__ import holds for the page
+            exec(compile("\n" * line + code, str(page), "exec", flags), namespace)
     return len(blocks)
 
 

@@ -253,6 +253,23 @@ def test_where_no_folder_can_be_written_to_it_says_so(monkeypatch):
     assert "NUMBA_CACHE_DIR" in found["reason"]
 
 
+def test_a_file_that_vanishes_while_it_is_counted_is_left_out(monkeypatch, tmp_path):
+    kept, gone = tmp_path / "kept.nbc", tmp_path / "gone.nbc"
+    for path in (kept, gone):
+        path.write_bytes(bytes(1_000_000))
+    stat = Path.stat
+
+    def of_what_is_left(path, **options):
+        if path in (kept, gone):
+            gone.unlink(missing_ok=True)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # a moment ago it was one
+    monkeypatch.setattr(Path, "stat", of_what_is_left)
+    found = main._cache(tmp_path, "*.nb[ci]")
+    assert (found["files"], found["size"]) == (1, "1.0 MB")
+
+
 def test_the_cache_of_cupy_is_counted_if_it_is_there(tmp_path, monkeypatch):
     folder = tmp_path / "kernels"
     monkeypatch.setenv("CUPY_CACHE_DIR", str(folder))

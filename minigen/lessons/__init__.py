@@ -18,25 +18,27 @@ from minigen.lessons.plane import HIGH_QUALITY, PlanarLesson, coverage_curves, s
 from minigen.lessons.settings import (
     Count,
     Device,
-    DrawingOptions,
+    NonNegative,
+    OutputOptions,
+    Positive,
     Range,
-    Rate,
     Real,
     RunOptions,
     SamplingOptions,
+    Seed,
     Settings,
     Share,
     TrainingSettings,
-    Weight,
     Whole,
     optional,
 )
 from minigen.lessons.snapshots import Snapshots
 
 __all__ = [
-    "CHECKPOINT", "HIGH_QUALITY", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "Count", "DataOptions", "Device", "DrawingOptions",
-    "ImageLesson", "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings", "Lesson",
-    "LineLesson", "LineSettings", "Picture", "PixelLesson", "PixelSettings", "PlanarLesson", "Plane", "Range", "Rate", "Real", "Rows",
-    "RunOptions", "Samples", "SamplingOptions", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Weight",
-    "Whole", "coverage_curves", "load_extractor", "optional", "read_command_line", "sample_panels", "spread", "teach",
+    "CHECKPOINT", "HIGH_QUALITY", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "Count", "DataOptions", "Device", "ImageLesson",
+    "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson", "LatentOptions", "LatentSettings", "Lesson", "LineLesson",
+    "LineSettings", "NonNegative", "OutputOptions", "Picture", "PixelLesson", "PixelSettings", "PlanarLesson", "Plane", "Positive",
+    "Range", "Real", "Rows", "RunOptions", "Samples", "SamplingOptions", "Seed", "Settings", "Share", "Snapshots", "TrainingLesson",
+    "TrainingSettings", "Whole", "coverage_curves", "load_extractor", "optional", "read_command_line", "sample_panels", "spread",
+    "teach",
 ]  # fmt: skip

@@ -21,8 +21,8 @@ _registry = ConstructorRegistry()
 
 
 @_registry.primitive_rule
-def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Read numbers by `read_number`, and no empty paths."""
+def _number_or_path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Return how tyro reads a number (by `read_number`) or a path (which must not be empty), or None for any other type."""
     kind = info.type
     if kind is Path:
         return optional(Path, "PATH")[0]
@@ -85,6 +85,35 @@ def _defaults(defaults: Callable[..., S], words: list[str]) -> S:
     return replace(found, **flags)
 
 
+def given(settings: Settings, defaults: Callable[..., Settings]) -> list[str]:
+    """Return the names of the settings that differ from those of a command line that says nothing; those in `run` are ignored.
+
+    Args:
+        settings: from a command line.
+        defaults: as for `read_command_line`.
+
+    Example:
+        >>> from minigen.lessons.settings import TrainingSettings
+        >>> given(TrainingSettings(seed=3), TrainingSettings)
+        ['seed']
+    """
+    plain, implied, chosen = _expected(settings, defaults)
+    return [
+        field.name
+        for field in fields(settings)
+        if field.name != "run"
+        and getattr(settings, field.name) != getattr(plain if field.name in chosen else implied, field.name)
+    ]
+
+
+def _expected(settings: S, defaults: Callable[..., S]) -> tuple[S, S, dict[str, Any]]:
+    """Return the defaults; the defaults that follow from the options on which others depend; and the values of these options."""
+    chosen = (
+        {} if isinstance(defaults, type) else {key: getattr(settings, key) for key in signature(defaults).parameters}
+    )
+    return defaults(), defaults(**chosen), chosen
+
+
 def command_of(settings: Settings, defaults: Callable[..., Settings], *, name: str) -> str:
     """Return the command that gives these settings, with the options that differ from their defaults.
 
@@ -100,29 +129,22 @@ def command_of(settings: Settings, defaults: Callable[..., Settings], *, name: s
         >>> command_of(TrainingSettings(seed=3), TrainingSettings, name="vae")
         'python examples/vae.py --seed 3'
     """
-    chosen = (
-        {} if isinstance(defaults, type) else {key: getattr(settings, key) for key in signature(defaults).parameters}
-    )
-    plain, implied = defaults(), defaults(**chosen)
+    _, implied, _ = _expected(settings, defaults)
     shared = [
         kind for kind in type(settings.run).__mro__ if kind.__module__.startswith("minigen.") and is_dataclass(kind)
     ]
     general = {field.name for kind in shared for field in fields(kind)}  # --out, --device, --data-dir and the like
+    own = [field.name for field in fields(settings.run) if field.name not in general]
+    differing = [(name, getattr(settings, name)) for name in given(settings, defaults)]
+    differing += [(name, value) for name in own if (value := getattr(settings.run, name)) != getattr(implied.run, name)]
     words = ["python", f"examples/{name}.py"]
-    for own, usual, first in ((settings, implied, plain), (settings.run, implied.run, implied.run)):
-        for field in fields(own):
-            value = getattr(own, field.name)
-            expected = getattr(first if field.name in chosen else usual, field.name)
-            if field.name == "run" or (own is settings.run and field.name in general) or value == expected:
-                continue
-            word = option(f"no_{field.name}" if value is False else field.name)
-            parts = (
-                []
-                if isinstance(value, bool)
-                else [str(part) for part in (value if isinstance(value, tuple) else (value,))]
-            )
-            if len(parts) == 1 and parts[0].startswith("-"):
-                words.append(shlex.quote(f"{word}={parts[0]}"))  # so that the value is not taken for an option
-            else:
-                words += [word, *map(shlex.quote, parts)]
+    for setting, value in differing:
+        word = option(f"no_{setting}" if value is False else setting)
+        parts = (
+            [] if isinstance(value, bool) else [str(part) for part in (value if isinstance(value, tuple) else (value,))]
+        )
+        if len(parts) == 1 and parts[0].startswith("-"):
+            words.append(shlex.quote(f"{word}={parts[0]}"))  # so that the value is not taken for an option
+        else:
+            words += [word, *map(shlex.quote, parts)]
     return " ".join(words)

@@ -5,7 +5,10 @@
 A lesson fills in the steps, each a plainly named method, and `teach` calls them in this order.
 """
 
+import math
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,11 +21,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from minigen import plots
-from minigen.lessons.command_line import command_of, read_command_line
-from minigen.lessons.settings import RunOptions, SamplingOptions, Settings, TrainingSettings
+from minigen.lessons.command_line import command_of, given, read_command_line
+from minigen.lessons.settings import RunOptions, SamplingOptions, Settings, TrainingSettings, option
 from minigen.random import Generator
-from minigen.training import DrawingStopped, Run, read_state, table, versions, write_arrays, write_metrics
-from minigen.training.files import HasState
+from minigen.training import DrawingStopped, Run, read_run, table, versions, write_arrays, write_metrics
+from minigen.training.files import HasState, check_writable
+from minigen.training.plain import not_finite, plain
 
 CHECKPOINT = "checkpoint.safetensors"  # the file of a run in its folder
 ORDER = 2**32  # added to the seed of the noise to get that of the batches' order
@@ -64,11 +68,11 @@ class Lesson(Generic[S]):
         self.out = settings.run.out
 
     def measure(self) -> dict[str, Any]:
-        """Return the figures for metrics.json, to which `teach` adds the settings and the versions."""
+        """Return the figures for metrics.json, to which `teach` adds the settings and the versions; NaN and infinity become null there."""
         raise NotImplementedError
 
     def pictures(self, figures: Mapping[str, Any]) -> Iterator[tuple[str, Picture]]:
-        """Yield names with figures or animations, which are written as soon as they come.
+        """Yield names with figures or animations, which are written as soon as they come; one that cannot be written is left out.
 
         Args:
             figures: what `measure` returned, with the settings.
@@ -149,7 +153,7 @@ class TrainingLesson(Lesson[T]):
         """Train until the last step of every run; those that are finished take none."""
         raise NotImplementedError
 
-    def judge(self, device: str | None = None) -> Generator:
+    def evaluation_rng(self, device: str | None = None) -> Generator:
         """Return what draws in measuring and drawing: the same numbers each time, however training ended.
 
         Args:
@@ -181,11 +185,11 @@ class TrainingLesson(Lesson[T]):
             ValueError: the checkpoint is of a lesson with other settings.
         """
         path = folder / CHECKPOINT
-        found = read_state(path)
-        saved = found.get("run.configuration", {}) | {"steps": found.get("run.steps")}
-        missing = [name for name in (*settings.configuration(), "steps") if name not in saved]
-        if missing or saved["steps"] is None:
-            raise ValueError(f"{path} belongs to another program: it does not have {', '.join(missing) or 'steps'}")
+        found = read_run(path)
+        saved = found["run.configuration"] | {"steps": found["run.steps"]}
+        missing = [name for name in settings.configuration() if name not in saved]
+        if missing:
+            raise ValueError(f"{path} belongs to another program: it does not have {', '.join(missing)}")
         names = (*settings.configuration(), "steps")
         known: Any = {name: tuple(v) if isinstance(v := saved[name], list) else v for name in names}
         try:
@@ -205,19 +209,25 @@ def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str 
     Raises:
         SystemExit: with a message, if the run is refused, broken off, or diverges.
     """
-    name = Path(sys.argv[0]).stem
-    settings = read_command_line(defaults, name=name, description=description)
+    with _output_that_may_close():
+        name = Path(sys.argv[0]).stem
+        settings = read_command_line(defaults, name=name, description=description)
+        _run(lesson, settings, defaults, name)
+
+
+def _run(lesson: Any, settings: Any, defaults: Callable[..., Any], name: str) -> None:
+    """Run a lesson with the settings of a command line."""
     command = partial(command_of, defaults=defaults, name=name)
     try:
         if isinstance(settings.run, RunOptions):
-            _train_and_show(lesson, settings, command)
+            _train_and_show(lesson, settings, defaults, command)
         else:
             with _plain_errors():
                 _check_folder(settings.run.out)
                 chosen = lesson(settings)
             _show(chosen, command)
     except DrawingStopped as stop:
-        sys.exit(f"\n{stop}; what was trained is kept")
+        sys.exit(f"\n{stop}" + "; what was trained is kept" * isinstance(settings.run, RunOptions))
     except KeyboardInterrupt as interruption:
         if interruption.args:  # a training, which says how far it came
             instead = " in place of --overwrite" if getattr(settings.run, "overwrite", False) else ""
@@ -225,11 +235,17 @@ def teach(lesson: type[Lesson[S]], defaults: Callable[..., S], description: str 
         sys.exit("\nstopped")
     except MemoryError as error:
         sys.exit(f"\nerror: there is not enough memory: {error}")
+    except OverflowError as error:
+        sys.exit(f"\nerror: a setting is too large to compute with: {error}")
     except FloatingPointError as error:
+        sys.exit(f"\nerror: {error}")
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # such as a disk that is full
         sys.exit(f"\nerror: {error}")
 
 
-def _train_and_show(kind: Any, settings: Any, command: Callable[[Any], str]) -> None:
+def _train_and_show(kind: Any, settings: Any, defaults: Callable[..., Any], command: Callable[[Any], str]) -> None:
     """Train or not, as the settings want it, and show what came out."""
     options = settings.run
     wanted = options.sample if isinstance(options, SamplingOptions) else None
@@ -240,12 +256,20 @@ def _train_and_show(kind: Any, settings: Any, command: Callable[[Any], str]) -> 
             if not folder.is_dir() or not any(folder.glob("*.safetensors")):
                 hint = "evaluate RUN" if options.evaluate else "out RUN"
                 raise FileNotFoundError(f"there is no run in {folder}: name the folder of one with --{hint}")
-            settings = replace(settings, run=replace(options, out=folder))
+            asked, settings = settings, replace(settings, run=replace(options, out=folder))
             settings = kind.settings_of(folder, settings)
+            _tell_what_is_not_used(asked, settings, defaults)
         _check_folder(settings.run.out)
         lesson = kind(settings)
+        for path in [lesson.out / "metrics.json", *(run.checkpoint for run in lesson.runs if run.checkpoint)]:
+            check_writable(path)
         _begin(lesson.runs[:1] if wanted else lesson.runs, options, is_trained)
     if wanted:
+        first = lesson.runs[0]
+        if first.step < first.steps:
+            _note(
+                f"the run stopped after {first.step:,} of {first.steps:,} steps; the samples are from the model as it was then"
+            )
         lesson.write_samples(wanted)
         return
     if not is_trained:
@@ -272,27 +296,131 @@ def _begin(runs: Sequence[Run], options: RunOptions, is_trained: bool) -> None:
 
 
 def _show(lesson: Any, command: Callable[[Any], str]) -> None:
-    """Measure, write the figures with the command that gives them, draw, and print the table."""
-    settings, runs = lesson.settings, getattr(lesson, "runs", [])
-    figures = settings.configuration() | lesson.measure()
+    """Measure, write the figures with the command that gives them, draw, and print the table.
+
+    Once the figures are written, no failure cuts the report short; failures are told at the end.
+
+    Raises:
+        SystemExit: with a message, if something could not be kept, drawn or printed.
+    """
+    settings, runs, out = lesson.settings, getattr(lesson, "runs", []), lesson.out
+    problems: list[str] = []
+    with _stopping("stopped while measuring"):
+        try:
+            measured = lesson.measure()
+        except Exception as error:
+            if runs:
+                error.add_note(f"What was trained is kept; the same command with --evaluate {out} measures it again.")
+            raise
+    figures = settings.configuration() | measured
     if runs:
         figures |= {"steps": settings.steps, "device": settings.run.device}
         figures |= {"seconds": round(sum(run.seconds for run in runs), 1)}
     figures |= {"command": command(settings), "versions": versions()}
-    write_metrics(lesson.out / "metrics.json", figures)
-    lesson.keep()
-    if not settings.run.no_plots:
+    _write_figures(out / "metrics.json", figures)
+    with _stopping(f"stopped while drawing; the figures are in {out / 'metrics.json'}"):
+        with _told(problems, "the other files of the run"):
+            lesson.keep()
+        if not settings.run.no_plots:
+            _draw(lesson, figures, problems)
+    with _told(problems, "the table"):
+        *others, (title, rows) = lesson.tables(figures)
+        if runs:
+            rows = [*rows, ("seconds of training", f"{figures['seconds']:.1f}")]
+        for heading, content in [*others, (title, rows)]:
+            print(table(content, heading), end="\n\n")
+    print(f"written to {out}/: " + ", ".join(sorted(path.name for path in out.iterdir())))
+    if problems:
+        sys.exit("\n".join([f"error: the figures are in {out / 'metrics.json'}, but this failed:", *problems]))
+
+
+def _write_figures(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write metrics.json; a figure that is NaN or infinite, such as one of a class without images, becomes null, and a note says so."""
+    figures = plain(figures, "figures")
+    lost = [name for name, _ in not_finite(figures, "")]
+    if lost:
+        _note(f"{', '.join(lost)}: not finite, hence null in metrics.json")
+    write_metrics(path, {name: _finite(value) for name, value in figures.items()})
+
+
+def _finite(value: Any) -> Any:
+    """Return a plain value with None in place of NaN and infinities."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _draw(lesson: Any, figures: Mapping[str, Any], problems: list[str]) -> None:
+    """Write the pictures of a lesson as they come."""
+    # An error in the generator ends it, so the later pictures are missing, too.
+    with _told(problems, "the missing pictures"):
         for name, picture in lesson.pictures(figures):
-            if isinstance(picture, plots.Animation):
-                plots.save_animation(picture, lesson.out / f"{name}.gif")
-            else:
-                plots.save(picture, lesson.out / f"{name}.{settings.run.format}")
-    *others, (title, rows) = lesson.tables(figures)
-    if runs:
-        rows = [*rows, ("seconds of training", f"{figures['seconds']:.1f}")]
-    for heading, content in [*others, (title, rows)]:
-        print(table(content, heading), end="\n\n")
-    print(f"written to {lesson.out}/: " + ", ".join(sorted(path.name for path in lesson.out.iterdir())))
+            with _told(problems, f"the picture {name}"):
+                if isinstance(picture, plots.Animation):
+                    plots.save_animation(picture, lesson.out / f"{name}.gif")
+                else:
+                    plots.save(picture, lesson.out / f"{name}.{lesson.settings.run.format}")
+
+
+@contextmanager
+def _told(problems: list[str], what: str) -> Iterator[None]:
+    """Turn an error in the block into a sentence among the problems."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        problems.append(f"{what}: {type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})")
+
+
+@contextmanager
+def _stopping(words: str) -> Iterator[None]:
+    """Let Ctrl-C in the block say what it stopped."""
+    try:
+        yield
+    except DrawingStopped:
+        raise
+    except KeyboardInterrupt:
+        raise DrawingStopped(words) from None
+
+
+def _note(words: str) -> None:
+    """Tell the user something that may be unexpected, apart from the results."""
+    print(f"note: {words}", file=sys.stderr)
+
+
+def _tell_what_is_not_used(asked: Any, found: Any, defaults: Callable[..., Any]) -> None:
+    """Name the options on the command line that are not used, since the run has settings of its own."""
+    for name in given(asked, defaults):
+        value, own = getattr(asked, name), getattr(found, name)
+        if value != own:
+            asked_for, has = f"{option(name)} {_said(value)}", f"has {_said(own)}"
+            if isinstance(value, bool):
+                asked_for, has = option(name if value else f"no_{name}"), "is without it"
+            _note(f"{asked_for} is not used; the run in {found.run.out} {has}")
+    if asked.run.evaluate and asked.run.out not in (found.run.out, Path("runs") / Path(sys.argv[0]).stem):
+        _note(f"--out {asked.run.out} is not used; results go to {found.run.out}")
+
+
+def _said(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@contextmanager
+def _output_that_may_close() -> Iterator[None]:
+    """End without a traceback when whoever reads the output stops reading: `python examples/vae.py --help | head`."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        sys.exit(1)
 
 
 def _check_folder(folder: Path) -> None:

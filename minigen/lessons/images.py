@@ -14,7 +14,7 @@ from minigen.backend import Array, to_device
 from minigen.data import Images, load_images
 from minigen.engine import Tensor
 from minigen.lessons.frame import TrainingLesson
-from minigen.lessons.settings import Count, Rate, RunOptions, SamplingOptions, TrainingSettings, optional
+from minigen.lessons.settings import Count, Positive, RunOptions, SamplingOptions, TrainingSettings, optional
 from minigen.models import ConvClassifier
 from minigen.nn import Module
 from minigen.optim import Adam, cosine
@@ -43,7 +43,7 @@ class ImageSettings(TrainingSettings):
 
     data: ImageSet = "digits"  # what to learn
     batch_size: Count = 64  # images in a step
-    learning_rate: Rate = 1e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 1e-3  # Adam's at the start; it falls to 0 along half a cosine
     run: ImageOptions = ImageOptions()
 
 
@@ -62,6 +62,10 @@ class ImageLesson(TrainingLesson[I]):
     def __init__(self, settings: I) -> None:
         super().__init__(settings)
         self.training, self.test = self.load()
+        if len(self.test.images) < 2:
+            raise ValueError(
+                f"{self.test.name}: expected at least 2 test images to measure with, found {len(self.test.images)}"
+            )
         _, height, width, channels = self.training.images.shape
         self.size = (height, width, channels)
 

@@ -9,6 +9,7 @@ the plane         D of a lattice of two latents, and where codes lie in it
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -96,6 +97,12 @@ class LatentLesson(ImageLesson[I]):
         """Return codes from N(0, I), the same each time, (n, d)."""
         return Generator(self.evaluation_seed).normal((n, self.model.latent))
 
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The pairs of classes between which codes are moved, out of the classes that the test images have."""
+        present = np.unique(self.test.labels).tolist()
+        return [pair for pair in PAIRS if set(pair) <= set(present)] or list(pairwise(present))[: len(PAIRS)]
+
     def first_of(self, k: int) -> Vectors:
         """Return the code of the first test image of class k, (d,)."""
         place = int(np.argmax(self.test.labels == k))
@@ -112,8 +119,10 @@ class LatentLesson(ImageLesson[I]):
             levels: of a pixel, where densities are of grey values; 1 for bits.
         """
         seen = self.to_device(self.seen)
-        bound = metrics.elbo(self.model, seen, draws=draws, rng=self.judge())
-        likelihood = metrics.importance_log_likelihood(self.model, seen, samples=k, rng=self.judge(), progress=True)
+        bound = metrics.elbo(self.model, seen, draws=draws, rng=self.evaluation_rng())
+        likelihood = metrics.importance_log_likelihood(
+            self.model, seen, samples=k, rng=self.evaluation_rng(), progress=True
+        )
         dimensions = self.seen[0].size
         return {
             "log_likelihood": likelihood.mean,
@@ -134,7 +143,7 @@ class LatentLesson(ImageLesson[I]):
         figures = {
             "active_units": active.number,
             "activity": active.activity.tolist(),
-            "squared_error": float(np.square(self.decode(codes) - self.seen).sum(axis=(1, 2, 3)).mean()),
+            "squared_error": metrics.squared_error(self.decode(codes), self.seen),
             "nearest_training_image": self.nearest_distances(),
             "test_images": len(self.seen),
             "parameters": self.model.count_parameters(),
@@ -185,8 +194,9 @@ class LatentLesson(ImageLesson[I]):
         """
         divergences = figures["unit_divergences"]
         yield "reconstructions", self.reconstructions(as_bits)
-        yield "interpolations", self.interpolations()
-        yield "arithmetic", self.arithmetic()
+        if self.pairs:
+            yield "interpolations", self.interpolations()
+            yield "arithmetic", self.arithmetic()
         yield "traversal", self.traversals(divergences)
         yield "nearest", self.nearest(figures["nearest_training_image"]["test_images"])
         active, title = np.array(figures["activity"]) > 0.01, f"{self.title}: what each latent says of a test image"
@@ -198,7 +208,7 @@ class LatentLesson(ImageLesson[I]):
         visible = self.to_device(np.arange(height)[:, None, None] < height // 2)  # (H, 1, 1)
         rows = [("test images", images), ("what is visible", images * visible + 0.5 * ~visible)]
         for steps in (1, 10, 100):
-            filled = inpaint(self.model, images, visible, steps=steps, rng=self.judge())
+            filled = inpaint(self.model, images, visible, steps=steps, rng=self.evaluation_rng())
             rows.append((f"{steps} step{'s' * (steps > 1)}", filled))
         on_cpu = [(label, self.to_cpu(row)) for label, row in rows]
         return plots.image_rows(on_cpu, title=f"{self.title}: the lower half filled in by a Markov chain")
@@ -213,7 +223,7 @@ class LatentLesson(ImageLesson[I]):
     def interpolations(self) -> Figure:
         """Draw the way from one code to another, straight and along a great circle."""
         rows = []
-        for a, b in PAIRS[:3]:
+        for a, b in self.pairs[:3]:
             for label, spherical in (("straight", False), ("spherical", True)):
                 z = interpolate(self.first_of(a), self.first_of(b), steps=SHOWN, spherical=spherical)
                 rows.append((label, self.decode(z)))
@@ -222,9 +232,9 @@ class LatentLesson(ImageLesson[I]):
     def arithmetic(self) -> Figure:
         """Take the mean code of its class from an image's code, and add that of another class: the style stays."""
         codes = self.codes(self.seen)
-        means = {k: codes[self.test.labels == k].mean(axis=0) for pair in PAIRS for k in pair}
-        z = np.stack([self.first_of(a) for a, _ in PAIRS])  # (rows, d)
-        minus, plus = (np.stack([means[pair[i]] for pair in PAIRS]) for i in (0, 1))
+        means = {k: codes[self.test.labels == k].mean(axis=0) for pair in self.pairs for k in pair}
+        z = np.stack([self.first_of(a) for a, _ in self.pairs])  # (rows, d)
+        minus, plus = (np.stack([means[pair[i]] for pair in self.pairs]) for i in (0, 1))
         terms = [("", "an image", z), ("-", "mean of its class", minus), ("+", "mean of another", plus)]
         return plots.vector_arithmetic(
             [(sign, name, self.decode(codes)) for sign, name, codes in terms],

@@ -20,7 +20,7 @@ from minigen.backend import Array
 from minigen.data import Batches, BinaryBatches, Images, binarize
 from minigen.lessons.frame import Picture, Rows, Samples
 from minigen.lessons.images import Binarization, ImageLesson, ImageSettings
-from minigen.lessons.settings import Rate
+from minigen.lessons.settings import Positive
 from minigen.models.autoregressive import Autoregressive
 from minigen.random import Generator
 from minigen.training import drawing, last_drawn
@@ -43,7 +43,7 @@ class PixelSettings(ImageSettings):
 
     binarization: Binarization = "threshold"
     """how grey pixels become bits: drawn once, drawn anew each time, or by rounding; compare likelihoods of the same bits only"""
-    learning_rate: Rate = 3e-3  # Adam's initial one; it falls to 0 along half a cosine
+    learning_rate: Positive = 3e-3  # Adam's at the start; it falls to 0 along half a cosine
 
 
 P = TypeVar("P", bound=PixelSettings)
@@ -149,7 +149,7 @@ class PixelLesson(ImageLesson[P]):
             DrawingStopped: Ctrl-C.
         """
         condition = self.condition(labels)
-        return drawing(self.model, x.astype(np.float32), known, rng=self.judge(), condition=condition)
+        return drawing(self.model, x.astype(np.float32), known, rng=self.evaluation_rng(), condition=condition)
 
     def unit(self, images: Array) -> NDArray[Any]:
         """Return images of any device as pictures show them, in [0, 1]."""
@@ -192,7 +192,7 @@ class PixelLesson(ImageLesson[P]):
     def receptive_field(self, models: Sequence[tuple[str, Autoregressive]]) -> Figure:
         """Draw what the prediction of a pixel in the middle depends on, in each of several models with their labels."""
         height, width, colours = self.size
-        row, column = height // 2, width // 2 - 1
+        row, column = height // 2, max(0, width // 2 - 1)
         x = self.to_device(self.seen[:LOOKED_AT].astype(np.float32))
         labels = self.to_device(self.test.labels[:LOOKED_AT])
         fields = []

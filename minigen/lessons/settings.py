@@ -4,8 +4,8 @@
     class Settings(lessons.Settings):
         latent: Count = 8  # dimension of z
 
-gives the program an option `--latent` with that default and that help. The type says which values make sense: `Count`, `Rate` and the like
-are `int` and `float` with a range, which is checked whenever settings are made, by a program or from a command line.
+gives the program an option `--latent` with that default and that help. The type says which values make sense: `Count`, `Positive` and the
+like are `int` and `float` with a range, which is checked whenever settings are made, by a program or from a command line.
 
 What a run *is* stands in the settings themselves, and a run that is resumed must have the same. How it is *run* (where, with which
 pictures, whether to resume) stands in their field `run`, which a checkpoint does not keep.
@@ -17,6 +17,8 @@ import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
+from numbers import Real as RealNumber
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -41,24 +43,30 @@ class Range(NamedTuple):
     is_open: bool = False
 
     def __contains__(self, number: object) -> bool:
-        if not isinstance(number, int | float) or not math.isfinite(number):
+        if not isinstance(number, RealNumber) or not -math.inf < number < math.inf:  # type: ignore[operator]
             return False
-        if self.is_open:
-            return self.least < number < self.most
-        return self.least <= number <= self.most
+        value: Any = number
+        return self.least < value < self.most if self.is_open else self.least <= value <= self.most
 
     def __str__(self) -> str:
         if self.least == -math.inf:
             return "finite"
         if self.most == math.inf:
-            return f"{'above' if self.is_open else 'at least'} {self.least:g}"
-        return f"{'between' if self.is_open else 'from'} {self.least:g} {'and' if self.is_open else 'to'} {self.most:g}"
+            return f"{'above' if self.is_open else 'at least'} {_shown(self.least)}"
+        words = ("between", "and") if self.is_open else ("from", "to")
+        return f"{words[0]} {_shown(self.least)} {words[1]} {_shown(self.most)}"
+
+
+def _shown(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 Count = Annotated[int, Range(1)]
 Whole = Annotated[int, Range(0)]
-Rate = Annotated[float, Range(0, is_open=True)]
-Weight = Annotated[float, Range(0)]
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+"""Leaves room above: generators take seeds up to 2^64, and lessons derive the seeds of batches and repetitions by adding to this one."""
+Positive = Annotated[float, Range(0, is_open=True)]
+NonNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Real = Annotated[float, Range(-math.inf)]
 Device = Annotated[str, "a device that is there"]
@@ -82,6 +90,28 @@ def _choices(hint: Any) -> Iterator[tuple[Any, ...]]:
             yield from _choices(part)
 
 
+def _misfit(value: Any, hint: Any) -> str:
+    """Return what a type expects in place of a value, in words; the empty string if the value fits."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _misfit(value, parts[0])
+    if origin in (Union, types.UnionType):
+        found = [_misfit(value, part) for part in parts]
+        return " or ".join(found) if all(found) else ""
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return "several values"
+        each = [parts[0]] * len(value) if parts[-1] is ... else parts
+        return next(filter(None, map(_misfit, value, each)), "")
+    for kind, accepted, words in (
+        (bool, bool, "true or false"), (int, Integral, "a whole number"), (float, RealNumber, "a number"), (str, str, "a text"),
+        (type(None), type(None), "nothing"),
+    ):  # fmt: skip
+        if hint is kind and (not isinstance(value, accepted) or isinstance(value, bool) > (kind is bool)):
+            return words
+    return ""
+
+
 def option(name: str) -> str:
     """Return the command line's name of a setting.
 
@@ -94,10 +124,11 @@ def option(name: str) -> str:
 
 @dataclass(frozen=True)
 class Checked:
-    """A dataclass whose values are compared with the ranges and the choices of their types as soon as it is made.
+    """A dataclass whose values are checked against their types, ranges and choices as soon as it is made.
 
     Raises:
-        ValueError: a number is out of its range, or a word is not among the choices; the message names the option.
+        ValueError: a number is out of its range, a word is not among the choices, or a value is of another type; the message names
+            the option.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -126,6 +157,8 @@ class Checked:
                 for number in value if isinstance(value, tuple) else (value,):
                     if number is not None and number not in accepted:
                         raise ValueError(f"{option(field.name)}: {number} must be {accepted}")
+            if expected := _misfit(value, hints[field.name]):
+                raise ValueError(f"{option(field.name)}: {value!r:.100} is not {expected}")
 
 
 def read_number(kind: type[int] | type[float], text: str) -> int | float:
@@ -183,7 +216,7 @@ _at_most_one = create_mutex_group(required=False, title="what to do with the run
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawingOptions(Checked):
+class OutputOptions(Checked):
     """Where results go and how they are drawn."""
 
     out: Path = Path("runs")  # folder for all that is written
@@ -192,7 +225,7 @@ class DrawingOptions(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(DrawingOptions):
+class RunOptions(OutputOptions):
     """Where to compute and where results go."""
 
     device: Device = "cpu"  # cpu or gpu: where to compute
@@ -208,16 +241,16 @@ class RunOptions(DrawingOptions):
 class SamplingOptions(RunOptions):
     """Where to compute and where results go."""
 
-    sample: Annotated[int | None, Range(1), _at_most_one, *optional(int, "N")] = None
+    sample: Annotated[int | None, Range(1, 1_000_000), _at_most_one, *optional(int, "N")] = None
     """train nothing: draw N samples from the run in --out"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Checked):
-    """Settings common to all lessons. A lesson with run options of its own sets `run` to a subclass of `DrawingOptions`."""
+    """Settings common to all lessons. A lesson with run options of its own sets `run` to a subclass of `OutputOptions`."""
 
-    seed: Whole = 0  # of weights, noise and data; the same seed gives the same result
-    run: DrawingOptions = DrawingOptions()
+    seed: Seed = 0  # of weights, noise and data; the same seed gives the same result
+    run: OutputOptions = OutputOptions()
 
     def configuration(self) -> dict[str, Any]:
         """Return what makes a run what it is, by name: all settings but `run`."""

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.nn import check_whole
+
 EPOCHS = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
@@ -54,5 +56,10 @@ class Snapshots:
         return {"images": self.images, "taken": self.taken}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        self.images, self.taken = state["images"].copy(), state["taken"]
+        """Continue from a state.
+
+        Raises:
+            ValueError: it counts more images than there are.
+        """
+        self.taken = check_whole(state["taken"], "Snapshots: taken", most=len(self.epochs))
+        self.images = state["images"].copy()

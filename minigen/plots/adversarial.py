@@ -39,7 +39,7 @@ def gan_densities(
         p_data: (M,), the data's density at x.
         p_generator: (M,), p_g, the density of generated samples at x.
         discriminator: (M,), D at x; left out where None.
-        discriminator_label: what D is called; say so where it is no probability, as in least-squares GANs and critics.
+        discriminator_label: what D is called; say so where it is not a probability, as in least-squares GANs and critics.
         optimal: (M,), D* = p_data / (p_data + p_g) at x; left out where None.
         latent: (N,), z, or its first coordinate; rising. Evenly spaced values for a uniform z; for another
             distribution its quantiles make the arrowheads as dense as p_g.

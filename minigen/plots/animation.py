@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from minigen.metrics import optimal_discriminator
-from minigen.plots.style import FIXED, LIGHT_GREY, curve, legend_above, new_figure, styled
+from minigen.plots.style import FIXED, LIGHT_GREY, boxes_for_missing_letters, curve, legend_above, new_figure, styled
 from minigen.training import write_atomically
 
 DOTS_PER_INCH = 100
@@ -139,7 +139,8 @@ def save_animation(animation: Animation, path: str | os.PathLike[str]) -> None:
     images = []
     for i in range(animation.frames):
         animation.draw(i)
-        canvas.draw()
+        with boxes_for_missing_letters():
+            canvas.draw()
         figure.set_layout_engine("none")  # the first frame's layout holds for all: nothing jumps, and drawing is faster
         image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
         images.append(image.quantize(COLORS, dither=Image.Dither.NONE))

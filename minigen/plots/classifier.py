@@ -78,15 +78,15 @@ def _tiles(axes: Axes, tiles: NDArray[np.float64], *, cmap: str | Colormap, norm
 
 @styled
 def confusion_matrix(counts: ArrayLike, *, classes: Sequence[str], title: str = "") -> Figure:
-    """Draw how many images of each class a classifier took for each class: right ones blue, mistakes red, the more the darker.
+    """Draw how many images of each class a classifier took for each class: right ones blue, mistakes red, darker for more.
 
     Args:
-        counts: (K, K), whole numbers; the row is the true class, the column the predicted one. Each class has an image.
+        counts: (K, K), whole numbers; the row is the true class, the column the predicted one.
         classes: the K names, short.
         title: stands above the matrix.
 
     Raises:
-        ValueError: another shape, or a class without images.
+        ValueError: the counts have another shape.
 
     Example:
         >>> figure = confusion_matrix([[9, 1], [0, 20]], classes="ab")
@@ -99,8 +99,6 @@ def confusion_matrix(counts: ArrayLike, *, classes: Sequence[str], title: str = 
     if counts.shape != (k, k):
         raise ValueError(f"confusion_matrix: counts have shape {counts.shape}, expected ({k}, {k}) for {k} classes")
     totals = counts.sum(axis=1)
-    if not totals.all():
-        raise ValueError(f"confusion_matrix: there is no image of class {classes[int(totals.argmin())]!r}")
     right = np.eye(k, dtype=bool)
     most_mistaken = max(1, int(counts[~right].max(initial=0)))
 
@@ -118,7 +116,8 @@ def confusion_matrix(counts: ArrayLike, *, classes: Sequence[str], title: str = 
         xticks=range(k), xticklabels=classes, yticks=range(k), yticklabels=classes,
     )  # fmt: skip
     shares = axes.secondary_yaxis("right")
-    shares.set_yticks(range(k), [f"{100 * share:.1f} %" for share in counts[right] / totals])
+    said = [f"{100 * own / n:.1f} %" if n else "no image" for own, n in zip(counts[right], totals, strict=True)]
+    shares.set_yticks(range(k), said)
     shares.set_ylabel("share of the class that is recognised")
     for panel in (axes, shares):
         panel.tick_params(length=0)

@@ -5,6 +5,7 @@ A box stands for an end of the engine's edges, a node or a leaf, or for a consta
 
 from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from matplotlib.textpath import TextPath
 
 from minigen.backend import Array, array_module, device_of, to_device
 from minigen.engine import Edge, Node, Tensor, grad
-from minigen.plots.layers import layered, port
+from minigen.plots.graph_layout import layered, port
 from minigen.plots.style import BLACK, GREY, ORANGE, SKY, styled
 
 LIMIT = 60
@@ -61,12 +62,13 @@ class Frame(NamedTuple):
 
 
 @styled
+@matplotlib.rc_context({"text.parse_math": False})  # names are the user's
 def graph(tensor: Tensor) -> Figure:
     """Draw the graph that a tensor was computed by, from left to right.
 
     Each leaf and each operation is a box with its value and the gradient of the drawn tensor, the last box, with
     respect to it. What needed no gradient is a small grey box. A large array is given by its shape and its range.
-    For a tensor that is no scalar the gradients are those of the sum of its elements (a cotangent of ones).
+    For a tensor that is not a scalar the gradients are those of the sum of its elements (a cotangent of ones).
 
     The values of inner operations and of constants are known where the expression was computed inside
     `with minigen.debug():`. Elsewhere the operations show their shapes instead, and the constants nothing.
@@ -247,4 +249,4 @@ def _draw_legend(axes: Axes, kinds: set[str], caption: str, bottom: float) -> No
 
 
 def _text_width(text: str, size: float, weight: str = "normal") -> float:
-    return float(TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).vertices[:, 0].max())
+    return float(TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).vertices[:, 0].max(initial=0.0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from minigen.plots.style import styled
+from minigen.plots.style import boxes_for_missing_letters, styled
 from minigen.training import write_atomically
 
 UNDATED = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -39,8 +39,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = path.suffix.lower()
     if suffix not in UNDATED:
         raise ValueError(f"save: {str(path)!r} ends in {suffix!r}; a picture is written as {', '.join(UNDATED)}")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=suffix[1:], metadata=UNDATED[suffix])
+    with boxes_for_missing_letters():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        figure.savefig(drawn, format=suffix[1:], metadata=UNDATED[suffix])
     write_atomically(path, drawn.getvalue())

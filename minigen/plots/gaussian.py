@@ -86,7 +86,7 @@ def _check(name: str, array: NDArray, shape: tuple[int, ...]) -> None:
 def _contour(mean: NDArray, covariance: NDArray, sigmas: int, line: Stroke, label: str = "") -> Ellipse:
     """Return the ellipse (x - mean)^T covariance^-1 (x - mean) = sigmas^2, whose axes are the eigenvectors."""
     variances, directions = np.linalg.eigh(covariance)
-    width, height = 2 * sigmas * np.sqrt(variances)
+    width, height = 2 * sigmas * np.sqrt(np.maximum(variances, 0.0))
     angle = math.degrees(math.atan2(directions[1, 0], directions[0, 0]))
     centre = (mean[0], mean[1])
     return Ellipse(centre, width, height, angle=angle, fill=False, linewidth=2, label=label, **line.keywords)

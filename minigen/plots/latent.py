@@ -131,7 +131,7 @@ def _share(mean: NDArray, covariance: NDArray, share: float) -> Ellipse:
     """Return the ellipse that holds a share of a normal distribution in the plane, P(|e| < r) = 1 - exp(-r^2 / 2)."""
     radius = math.sqrt(-2 * math.log(1 - share))
     variances, directions = np.linalg.eigh(covariance)
-    width, height = 2 * radius * np.sqrt(variances)
+    width, height = 2 * radius * np.sqrt(np.maximum(variances, 0.0))  # those of a line are 0, but for rounding
     angle = math.degrees(math.atan2(directions[1, 0], directions[0, 0]))
     centre = (mean[0], mean[1])
     return Ellipse(centre, width, height, angle=angle, fill=False, linewidth=2, linestyle="--", edgecolor=BLACK)

@@ -4,6 +4,9 @@ The colours are those of Okabe & Ito 2008, "Color Universal Design", which reade
 Each quantity of the lectures keeps its colour and its line in every picture, so that a legend is read once.
 """
 
+import unicodedata
+import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -12,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
+
+from minigen.guards import guard
 
 BLACK, GREY, LIGHT_GREY = "#000000", "#6E6E6E", "#D9D9D9"
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
@@ -43,6 +48,14 @@ styled = matplotlib.rc_context(
     }
 )
 """Decorates what makes or draws a figure; matplotlib's own settings are as before when it returns."""
+
+
+@guard
+def boxes_for_missing_letters() -> Iterator[None]:
+    """Silence the warnings about letters that the font lacks inside the block: a box stands for each in the picture."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
 
 
 class Stroke(NamedTuple):
@@ -85,8 +98,22 @@ def stroke(label: str, position: int) -> Stroke:
     return FIXED.get(label, FREE[position % len(FREE)])
 
 
+def drawable(text: str) -> str:
+    """Return a text with a sign for each character that no picture file can hold: control characters, halves of surrogate pairs.
+
+    Example:
+        >>> drawable("bell \\a")
+        'bell �'
+    """
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs", "Cn") and c != "\n" else c for c in text
+    )
+
+
 def new_figure(width: float, height: float, title: str) -> Figure:
     """Return an empty figure of that size in inches, which arranges its panels by itself.
+
+    The title is drawn as it is, since it may contain the user's words: matplotlib would read dollar signs as the ends of formulas.
 
     Example:
         >>> new_figure(8.5, 4.0, "Training").get_suptitle()
@@ -94,7 +121,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     """
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
     if title:
-        figure.suptitle(title)
+        figure.suptitle(drawable(title), parse_math=False)
     return figure
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from minigen.plots.style import BLACK, BLUE, FREE, GREY, VERMILLION, curve, legend_above, new_figure, styled
+from minigen.plots.style import BLACK, BLUE, FREE, GREY, VERMILLION, curve, drawable, legend_above, new_figure, styled
 
 SIGNS = {"\n": "↵", " ": "·", "\t": "→"}
 """What stands for characters that leave no ink."""
@@ -86,7 +86,7 @@ def surprise(text: str, bits: ArrayLike, *, columns: int = 60, title: str = "") 
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, linewidth=0))
         pale = character in SIGNS
         axes.text(
-            column, row, SIGNS.get(character, character), ha="center", va="center_baseline", family="monospace", fontsize=15,
+            column, row, _sign(character), ha="center", va="center_baseline", family="monospace", fontsize=15,
             color=GREY if pale and value < MOST / 2 else BLACK, parse_math=False,
         )  # fmt: skip
     axes.set(xlim=(-0.5, wide - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
@@ -103,6 +103,11 @@ def surprise(text: str, bits: ArrayLike, *, columns: int = 60, title: str = "") 
     )
     bar.outline.set_visible(False)
     return figure
+
+
+def _sign(character: str) -> str:
+    """Return what stands for a character in a picture."""
+    return SIGNS.get(character) or drawable(character)
 
 
 def _lines(text: str, columns: int) -> list[tuple[int, int]]:
@@ -146,9 +151,7 @@ def temperatures(
     panels = np.atleast_1d(figure.subplots(1, len(every), sharey=True))
     for k, (panel, (name, values)) in enumerate(zip(panels, every.items(), strict=True)):
         panel.bar(range(len(order)), values[order], color=FREE[k % len(FREE)].color)
-        panel.set_xticks(
-            range(len(order)), [SIGNS.get(characters[i], characters[i]) for i in order], family="monospace"
-        )
+        panel.set_xticks(range(len(order)), [_sign(characters[i]) for i in order], family="monospace", parse_math=False)
         panel.set_title(name)
         panel.grid(visible=False, axis="x")
     panels[0].set(ylabel="probability", ylim=(0, 1))

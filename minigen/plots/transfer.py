@@ -93,7 +93,8 @@ def score_histograms(
     for axes, (name, parts) in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores.items(), strict=True):
         known, unknown = (np.asarray(part, dtype=np.float64) for part in parts)
         both = np.concatenate([known, unknown])
-        edges = np.linspace(both.min(), np.quantile(both, 0.995), 26)
+        low, high = both.min(), np.quantile(both, 0.995)
+        edges = np.linspace(low, high, 26) if low < high else np.linspace(low - 0.5, low + 0.5, 26)
         for part, label, color in ((known, labels[0], BLUE), (unknown, labels[1], VERMILLION)):
             axes.hist(np.minimum(part, edges[-1]), edges, density=True, color=color, alpha=0.55, label=label)
         axes.set(xlabel=name, ylabel="density", title=f"AUROC {areas[name]:.3f}")

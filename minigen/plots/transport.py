@@ -108,7 +108,7 @@ def transport_plans(x: ArrayLike, y: ArrayLike, *, plans: Mapping[str, ArrayLike
         title: stands above the panels.
 
     Raises:
-        ValueError: a plan has another shape, or entries that are no numbers of boxes; the marginals differ.
+        ValueError: a plan has another shape, or entries that are not numbers of boxes; the marginals differ.
 
     Example:
         >>> figure = transport_plans([1, 2], [4, 5], plans={"sorted": np.eye(2), "reversed": np.eye(2)[::-1]})
@@ -137,7 +137,7 @@ def _boxes(name: str, plan: ArrayLike, shape: tuple[int, int]) -> NDArray[np.int
         raise ValueError(f"transport_plans: plans[{name!r}] has shape {array.shape}, expected (n, m) = {shape}")
     whole = np.rint(array)
     if not (np.abs(array - whole).max() < 1e-6 and whole.min() >= 0):
-        raise ValueError(f"transport_plans: plans[{name!r}] has entries that are no whole numbers of boxes:\n{array}")
+        raise ValueError(f"transport_plans: plans[{name!r}] has entries that are not whole numbers of boxes:\n{array}")
     return whole.astype(np.int64)
 
 

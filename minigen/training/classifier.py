@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from minigen.models import ConvClassifier
+from minigen.nn import check_whole
 from minigen.random import Generator
 from minigen.training.files import load_state, read_state, save_state
 
@@ -46,7 +47,7 @@ def load_classifier(path: str | Path) -> ConvClassifier:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, or holds no classifier.
+        ValueError: the file is truncated or damaged, or does not hold a classifier.
 
     Example:
         >>> import tempfile
@@ -62,8 +63,12 @@ def load_classifier(path: str | Path) -> ConvClassifier:
     prefix = f"{SIZES}."
     sizes = {name.removeprefix(prefix): value for name, value in read_state(path).items() if name.startswith(prefix)}
     try:
+        for name, value in sizes.items():
+            if name != "dropout":
+                for size in value if isinstance(value, list) else [value]:
+                    check_whole(size, name, most=2**16)
         classifier = ConvClassifier(**sizes, rng=Generator(0))
-    except TypeError as error:
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"load_classifier: {path} holds no classifier: {error}") from error
     load_state(path, model=classifier, **{SIZES: _Sizes(sizes)})
     return classifier.eval()

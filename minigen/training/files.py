@@ -1,16 +1,21 @@
 """Files that are either the old one or the new one, never half of either, and states kept in them.
 
 A state is a dict of flat dotted names. In a file, arrays are safetensors' tensors and everything else is one JSON string in the metadata;
-no code is ever loaded. On the GPU or the CPU, the same file results.
+no code is ever loaded. The GPU and the CPU give the same file. The metadata also has a SHA-256 sum, so that a file in
+which a single bit has changed is refused.
 """
 
 import copy
+import errno
 import glob
+import hashlib
 import io
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,11 +24,17 @@ from numpy.typing import NDArray
 
 from minigen.backend import to_device
 from minigen.nn import check_state
+from minigen.training.plain import plain
 
 FORMAT = 2
 """Of the files of `save_state`. Another number is refused, so it rises whenever files of the former kind can no longer be read."""
-ENTRY = "minigen"  # of the metadata: {"format": FORMAT, "values": {...}} as JSON
+ENTRY = (
+    "minigen"  # of the metadata: {"format": FORMAT, "values": {...}, "sha256": "..."} as JSON; older files have no sum
+)
 ASIDE = ".aside"  # ends the names of files that are still being written
+LONG_NAME = 100  # bytes; a longer name is shortened in the name of the file aside, which may have about 255 bytes
+UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EBADF}
+"""The errors of file systems that cannot flush a folder or keep a mode."""
 
 
 class HasState(Protocol):
@@ -39,36 +50,102 @@ class HasState(Protocol):
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file aside, flush it to the disk, and rename it into place; whatever happens, no half-written file has the name.
 
-    Until the rename, which happens at once or not at all, `path` is the former file. A process that is killed before it leaves the aside
-    behind; the next write of the same file removes it.
+    Until the rename, which happens at once or not at all, `path` is the former file. A process that is killed before it leaves a file
+    behind; the next write of the same file removes that. As with an ordinary write, the target of a symbolic link is written and the link
+    stays, a former file keeps its mode, and the mode of a new one follows from the umask.
 
     Args:
         path: the file; its folder is made if it is missing.
         content: all of it.
 
+    Raises:
+        OSError: the file cannot be written; it is then unchanged.
+
     Example:
+        >>> import tempfile
         >>> folder = tempfile.TemporaryDirectory()
         >>> write_atomically(Path(folder.name) / "new" / "file", b"whole")
         >>> (Path(folder.name) / "new" / "file").read_bytes()
         b'whole'
         >>> folder.cleanup()
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=ASIDE)
+    target = _target(Path(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = _open_aside(target)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
+            with _where_supported():
+                os.fsync(file.fileno())
+        if target.exists():
+            with _where_supported():
+                os.chmod(aside, stat.S_IMODE(target.stat().st_mode))
+        os.replace(aside, target)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
-    for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*{ASIDE}"):
+    _flush_folder(target.parent)
+    for left_behind in target.parent.glob(f"{glob.escape(_name_aside(target))}.*{ASIDE}"):
         left_behind.unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path) -> None:
+    """Check that `write_atomically` can write a file in an existing folder; nothing is changed.
+
+    Raises:
+        OSError: it cannot; the message says why.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> check_writable(Path(folder.name) / "file")
+        >>> folder.cleanup()
+    """
+    target = _target(Path(path))
+    if target.parent.is_dir():
+        handle, aside = _open_aside(target)
+        os.close(handle)
+        aside.unlink()
+
+
+def _target(path: Path) -> Path:
+    """Return the file that a path leads to, which may not exist yet.
+
+    Raises:
+        OSError: it is something that cannot be replaced: a folder, a device, or a circle of symbolic links.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, f"{path} is part of a circle of symbolic links")
+    if target.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, but a file is to be written there")
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path} is a device or a pipe, but a file is to be written there")
+    return target
+
+
+def _name_aside(target: Path) -> str:
+    """Return the beginning of the names of the files that are written aside of one."""
+    name = os.fsencode(target.name)
+    return f".{target.name}" if len(name) <= LONG_NAME else f".{hashlib.sha256(name).hexdigest()[:32]}"
+
+
+def _open_aside(target: Path) -> tuple[int, Path]:
+    """Make an empty file beside one; return its handle and its name. Its mode follows from the umask until it gets that of a former one."""
+    aside = target.parent / f"{_name_aside(target)}.{secrets.token_hex(4)}{ASIDE}"
+    mode = 0o600 if target.exists() else 0o666
+    return os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), aside
+
+
+@contextmanager
+def _where_supported() -> Iterator[None]:
+    """Ignore the error of a file system that cannot do what the block asks."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
 
 
 def write_arrays(path: str | Path, **arrays: NDArray[Any]) -> None:
@@ -79,6 +156,7 @@ def write_arrays(path: str | Path, **arrays: NDArray[Any]) -> None:
         **arrays: on the CPU.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_arrays(Path(folder) / "samples.npz", labels=np.arange(3))
         ...     with np.load(Path(folder) / "samples.npz") as found:
@@ -94,11 +172,12 @@ def _flush_folder(folder: Path) -> None:
     """Put the rename itself on the disk, where the system lets a folder be flushed."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    handle = os.open(folder, os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with _where_supported():
+        handle = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def save_state(path: str | Path, **parts: HasState) -> None:
@@ -109,6 +188,7 @@ def save_state(path: str | Path, **parts: HasState) -> None:
         **parts: what to keep, each under a name that begins the names of its entries.
 
     Example:
+        >>> import tempfile
         >>> import minigen as mg
         >>> folder = tempfile.TemporaryDirectory()
         >>> rng = mg.random.Generator(0)
@@ -119,14 +199,21 @@ def save_state(path: str | Path, **parts: HasState) -> None:
     """
     from safetensors.numpy import save
 
+    for part_name in parts:
+        if "." in part_name:
+            raise ValueError(
+                f"save_state: the name {part_name!r} has a dot, which separates a name from those of its entries"
+            )
     tensors, values = {}, {}
     for name, value in _flat({part_name: part.state() for part_name, part in parts.items()}).items():
         if hasattr(value, "shape"):
-            tensors[name] = to_device(value, "cpu").copy()
+            array = to_device(value, "cpu")
+            tensors[name] = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
         else:
-            values[name] = value
+            values[name] = plain(value, name)
+    values = json.loads(json.dumps(values))  # as they will be read back
     # One entry only: the order of several is not fixed, and one state should give one file.
-    metadata = {ENTRY: json.dumps({"format": FORMAT, "values": values})}
+    metadata = {ENTRY: json.dumps({"format": FORMAT, "values": values, "sha256": content_sum(tensors, values)})}
     write_atomically(path, save(tensors, metadata))
 
 
@@ -135,9 +222,10 @@ def read_state(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, of another origin, or in another format.
+        ValueError: the file is truncated, damaged, from another program, or in another format.
 
     Example:
+        >>> import tempfile
         >>> import minigen as mg
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_state(Path(folder) / "noise.safetensors", rng=mg.random.Generator(7))
@@ -152,26 +240,32 @@ def read_state(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            found: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
             f"read_state: {path} ({path.stat().st_size:,} bytes) is not a whole safetensors file; it may be truncated: {error}"
         ) from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"read_state: {path} has arrays of a type that NumPy does not know: {error}") from error
     if ENTRY not in metadata and "minigen-1" not in metadata:
         raise ValueError(
             f"read_state: {path} was not written by minigen: its metadata {sorted(metadata)} has no {ENTRY!r}"
         )
     try:
         content = json.loads(metadata.get(ENTRY, '{"format": 1}'))
-        found_format = content["format"]
-        if found_format == FORMAT:
-            return found | content["values"]
-    except (ValueError, TypeError, KeyError) as error:
+        found_format = content.pop("format")
+        values = content.pop("values", {})
+        found = tensors | values
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise ValueError(f"read_state: {path} is damaged: its values are not a JSON object ({error})") from error
-    raise ValueError(
-        f"read_state: {path} is in format {found_format}, but this minigen reads format {FORMAT}: train anew, or read it with the minigen "
-        "that wrote it"
-    )
+    if found_format != FORMAT:
+        raise ValueError(
+            f"read_state: {path} is in format {found_format}, but this minigen reads format {FORMAT}: train again, or read it with the "
+            "minigen that wrote it"
+        )
+    if content not in ({}, {"sha256": content_sum(tensors, values)}) or len(found) < len(tensors) + len(values):
+        raise ValueError(f"read_state: {path} is damaged: its content is not what was written")
+    return found
 
 
 def load_state(path: str | Path, **parts: HasState) -> None:
@@ -197,4 +291,18 @@ def load_state(path: str | Path, **parts: HasState) -> None:
 
 def _flat(states: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the states of several parts as one, each name led by its part's."""
-    return {f"{part_name}.{name}": value for part_name, state in states.items() for name, value in state.items()}
+    return {
+        f"{part_name}.{name}": value.item() if isinstance(value, np.generic) else value  # a number, not an array
+        for part_name, state in states.items()
+        for name, value in state.items()
+    }
+
+
+def content_sum(tensors: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 sum of a file's content: the arrays with their names, types and shapes, and the values."""
+    found = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        found.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()

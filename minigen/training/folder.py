@@ -1,7 +1,6 @@
 """The run folder: where one run leaves its pictures, figures and weights."""
 
 import json
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minigen.training.files import write_atomically
+from minigen.training.plain import not_finite, plain
 
 REPORTED_PACKAGES = (
     "minigen", "numpy", "numba", "scipy", "matplotlib", "cupy", "cupy-cuda13x", "cupy-cuda12x", "numba-cuda",
@@ -36,10 +36,11 @@ def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
 
     Args:
         path: the file, by custom "metrics.json".
-        metrics: names with numbers, strings, lists, dicts or None.
+        metrics: by name: numbers (also NumPy's), strings, lists, arrays, dicts or None.
 
     Raises:
-        ValueError: a figure is NaN or infinite, which JSON cannot say.
+        TypeError: JSON cannot hold a figure; the message names it.
+        ValueError: a figure is NaN or infinite, which JSON cannot express.
 
     Example:
         >>> import tempfile
@@ -48,12 +49,11 @@ def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
         ...     (Path(folder) / "metrics.json").read_text()
         '{\\n  "loss": 0.5\\n}\\n'
     """
-    bad = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
+    figures = {name: plain(value, f"write_metrics: {name}") for name, value in metrics.items()}
+    bad = [f"{name} is {number}" for name, number in not_finite(figures, "")]
     if bad:
-        raise ValueError(
-            f"write_metrics: {', '.join(f'{name} is {metrics[name]}' for name in bad)}; JSON has no such number"
-        )
-    write_atomically(path, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
+        raise ValueError(f"write_metrics: {', '.join(bad)}; JSON has no such number")
+    write_atomically(path, (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())
 
 
 def table(rows: Sequence[tuple[str, str]], title: str) -> str:

@@ -39,6 +39,7 @@ def fit_likelihood(
     Raises:
         AttributeError: the model has no attribute of that name.
         FloatingPointError: the loss or a term of it is not finite; see `Run.stop_if_diverged`.
+        ValueError: the batches end before the run does.
     """
     schedules = dict(anneal or {})
     for name in schedules:
@@ -47,13 +48,39 @@ def fit_likelihood(
         for name, schedule in schedules.items():
             setattr(model, name, schedule(step))
         optimizer.zero_grad()
-        loss, terms = model.loss(next(batches), rng=rng)
+        loss, terms = model.loss(next_batch(batches, step), rng=rng)
         run.stop_if_diverged(step, loss, terms)
         loss.backward()
         optimizer.step()
         if average:
             average.update()
         run.log(step, terms)
+
+
+def next_batch(batches: Iterator[Any], step: int) -> Any:
+    """Return the next of the batches, which must not end before the run does.
+
+    Raises:
+        TypeError: the batches are not an iterator.
+        ValueError: there are none left.
+
+    Example:
+        >>> next_batch(iter([]), step=7)
+        Traceback (most recent call last):
+        ValueError: the batches ended before step 7; give an endless iterator, such as data.Batches or itertools.cycle(batches)
+    """
+    try:
+        return next(batches)
+    except StopIteration:
+        raise ValueError(
+            f"the batches ended before step {step}; give an endless iterator, such as data.Batches or itertools.cycle(batches)"
+        ) from None
+    except TypeError as error:
+        if isinstance(batches, Iterator):
+            raise
+        raise TypeError(
+            f"the batches are a {type(batches).__name__}, expected an endless iterator, such as data.Batches"
+        ) from error
 
 
 def fit_adversarial(
@@ -93,7 +120,7 @@ def fit_adversarial(
     weight_bound = model.adversarial_loss.weight_bound
     for step in run:
         for _ in range(critic_steps):
-            real = next(batches)
+            real = next_batch(batches, step)
             discriminator_optimizer.zero_grad()
             loss, discriminator_terms = model.discriminator_loss(real, rng=rng)
             loss.backward()

@@ -8,12 +8,12 @@ for step in run:                # a progress bar, BLAS on one thread, a checkpoi
         run.record(step, loss=loss.item())
 
 A checkpoint holds all that the steps to come depend on, so that a run that was broken off and resumed ends bitwise where an unbroken one
-does. (A learning rate that depends on the number of steps is no state: it follows from the optimizer's count and the configuration.)
+does. (A learning rate that depends on the number of steps is not state: it follows from the optimizer's count and the configuration.)
 """
 
-import json
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,7 +25,10 @@ from minigen.backend import Array, array_module
 from minigen.engine import Tensor
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import one_blas_thread
+from minigen.nn import check_whole
+from minigen.sizes import whole_number
 from minigen.training.files import HasState, load_state, read_state, save_state
+from minigen.training.plain import plain
 
 
 class History:
@@ -45,9 +48,21 @@ class History:
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
 
-    def record(self, step: int, **figures: float | list[float]) -> None:
-        """Add a row."""
-        self.rows.append({"step": step, **figures})
+    def record(self, step: int, **figures: Any) -> None:
+        """Add a row.
+
+        Args:
+            step: the one under way.
+            **figures: numbers or lists of numbers, NumPy's or Python's; they are kept as Python's.
+
+        Raises:
+            TypeError: a figure is something else.
+        """
+        row = {name: plain(value, f"record: {name}") for name, value in {"step": step, **figures}.items()}
+        for name, value in row.items():
+            if not _are_numbers(value):
+                raise TypeError(f"record: {name} is {value!r:.100}, expected a number, or a list of numbers")
+        self.rows.append(row)
 
     def column(self, name: str) -> list[Any]:
         """Return one entry of every row that has it."""
@@ -68,8 +83,23 @@ class History:
         return {"rows": [dict(row) for row in self.rows]}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over the rows of `state()`."""
+        """Continue from the rows of `state()`.
+
+        Raises:
+            ValueError: a row does not consist of figures by name, or has no step.
+        """
+        for i, row in enumerate(state["rows"]):
+            if not (isinstance(row, dict) and "step" in row and all(map(_are_numbers, row.values()))):
+                raise ValueError(f"History: row {i} is {row!r:.100} in the state, expected a step and figures by name")
+            check_whole(row["step"], f"History: step of row {i}")
         self.rows = [dict(row) for row in state["rows"]]
+
+
+def _are_numbers(value: Any) -> bool:
+    """Return whether a value is a number that a float can hold, or a list of such values."""
+    if isinstance(value, list):
+        return all(map(_are_numbers, value))
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= sys.float_info.max)
 
 
 def shared_steps(histories: Sequence[History]) -> list[int]:
@@ -129,12 +159,13 @@ class Run:
         save_seconds: float = 60.0,
         progress: bool = True,
     ) -> None:
-        if steps < 0 or every < 1:
-            raise ValueError(f"Run: steps = {steps} must be at least 0, and every = {every} at least 1")
-        self.steps, self.every, self.label, self.monitor = steps, every, label, monitor
+        self.steps, self.every = whole_number("Run", "steps", steps, 0), whole_number("Run", "every", every, 1)
+        self.label, self.monitor = label, monitor
         self.checkpoint = Path(checkpoint) if checkpoint else None
         self.parts = dict(parts or {})
-        self.configuration = json.loads(json.dumps(dict(configuration or {})))  # as it will be read again
+        self.configuration = {
+            name: plain(value, f"Run: configuration.{name}") for name, value in (configuration or {}).items()
+        }
         self.save_seconds = save_seconds
         self.progress = progress
         self.history = History()
@@ -173,7 +204,10 @@ class Run:
                         kept = f"; {self.checkpoint} still holds the finished run"
                     raise KeyboardInterrupt(f"stopped after {self.step} of {self.steps} steps{kept}")
                 if now - saved > self.save_seconds:
-                    self._save()
+                    try:
+                        self._save()
+                    except OSError as error:  # such as a disk that is full for a while; the training goes on
+                        bar.write(f"{self.label}: no checkpoint after {self.step:,} steps: {error}", file=sys.stderr)
                     saved = now
         self._save()
 
@@ -212,14 +246,26 @@ class Run:
         Raises:
             FloatingPointError: a figure is not finite: the training has diverged.
         """
-        figures = {name: value.item() if hasattr(value, "item") else value for name, value in measured.items()}
+        figures = self._numbers(measured)
         self.check(step, figures)
         if self.monitor:
-            monitored = self.monitor()
+            monitored = self._numbers(self.monitor())
             self.check(step, monitored)
             figures = {**figures, **monitored}
         self.history.record(step, **figures)
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in figures.items()}, refresh=False)
+
+    def _numbers(self, measured: Mapping[str, Any]) -> dict[str, float]:
+        """Return figures as Python's numbers."""
+        figures = {}
+        for name, value in measured.items():
+            figures[name] = value.item() if getattr(value, "size", 0) == 1 else value
+            if not isinstance(figures[name], int | float):
+                found = f"of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+                raise TypeError(
+                    f"{self.label}: {name} is {found}, expected one number; history.record also keeps lists of numbers"
+                )
+        return figures
 
     def check(self, step: int, figures: Mapping[str, float]) -> None:
         """Stop a training that has diverged; its last checkpoint stays as it is.
@@ -237,7 +283,9 @@ class Run:
     def _last_good(self) -> str:
         if not (self.checkpoint and self.checkpoint.is_file()):
             return ""
-        return f". The last good state, after {self._found()['run.step']} steps, is in {self.checkpoint}"
+        return (
+            f". The last good state, after {read_run(self.checkpoint or '')['run.step']} steps, is in {self.checkpoint}"
+        )
 
     def begin(self, *, resume: bool = False, overwrite: bool = False) -> None:
         """Decide what becomes of a checkpoint that is there already: go on from it, or overwrite it, but never by mistake.
@@ -255,7 +303,7 @@ class Run:
         if resume:
             self.resume()
         elif self.checkpoint and self.checkpoint.is_file() and not overwrite:
-            found = self._found()
+            found = read_run(self.checkpoint)
             differences = self._differences(found)
             if found["run.steps"] != self.steps:
                 differences.append(f"steps: {found['run.steps']} there, {self.steps} now")
@@ -283,7 +331,7 @@ class Run:
             raise ValueError("Run.resume: this run has no checkpoint to resume from")
         if not self.checkpoint.is_file():
             raise FileNotFoundError(f"there is nothing to resume: {self.checkpoint} does not exist")
-        found = self._found()
+        found = read_run(self.checkpoint)
         differences = self._differences(found)
         if found["run.step"] > self.steps:
             differences.append(
@@ -292,12 +340,6 @@ class Run:
         if differences:
             raise ValueError(f"{self.checkpoint} is of another run: {'; '.join(differences)}")
         load_state(self.checkpoint, run=self, **self.parts)
-
-    def _found(self) -> dict[str, Any]:
-        found = read_state(self.checkpoint or "")
-        if not {"run.step", "run.steps", "run.configuration"} <= found.keys():
-            raise ValueError(f"{self.checkpoint} is a file of minigen's, but not the checkpoint of a run")
-        return found
 
     def _differences(self, found: Mapping[str, Any]) -> list[str]:
         """Name every setting that the checkpoint has otherwise."""
@@ -328,9 +370,43 @@ class Run:
         return {**counts, "configuration": self.configuration, **self.history.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over the history, the steps taken and their time."""
-        self.step, self.seconds = state["step"], state["seconds"]
+        """Continue from the history, the steps taken and their time.
+
+        Raises:
+            ValueError: a value makes no sense.
+        """
+        step = check_whole(state["step"], "Run: step", most=check_whole(state["steps"], "Run: steps"))
+        seconds = state["seconds"]
+        if not (_are_numbers(seconds) and not isinstance(seconds, bool | list) and 0 <= seconds < math.inf):
+            raise ValueError(f"Run: seconds is {seconds!r:.100} in the state, expected a time")
         self.history.load_state(state)
+        self.step, self.seconds = step, float(seconds)
+
+
+def read_run(path: str | Path) -> dict[str, Any]:
+    """Return all entries of a run's checkpoint, with those of the run itself under "run.step", "run.steps", "run.configuration" and others.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or not the checkpoint of a run.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "checkpoint.safetensors"
+        ...     for step in Run(steps=3, checkpoint=path, progress=False):
+        ...         pass
+        ...     read_run(path)["run.step"]
+        3
+    """
+    found = read_state(path)
+    if not {"run.step", "run.steps", "run.configuration"} <= found.keys():
+        raise ValueError(f"{path} is a file of minigen's, but not the checkpoint of a run")
+    steps = check_whole(found["run.steps"], f"{path}: run.steps")
+    check_whole(found["run.step"], f"{path}: run.step", most=steps)
+    if not isinstance(found["run.configuration"], dict):
+        raise ValueError(f"{path}: run.configuration is {found['run.configuration']!r:.100}, expected settings by name")
+    return found
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from minigen.losses import adversarial
 from minigen.models import GAN
 from minigen.optim import Optimizer
 from minigen.random import Generator
+from minigen.training.loops import next_batch
 from minigen.training.run import Run
 
 
@@ -34,7 +35,7 @@ def train_discriminator_alone(
     """
     parameters = model.generator.parameters()
     for step in run:
-        real = next(batches)
+        real = next_batch(batches, step)
         discriminator_optimizer.zero_grad()
         loss, _ = model.discriminator_loss(real, rng=rng)
         loss.backward()

@@ -131,11 +131,34 @@ def test_every_number_has_a_range_and_what_is_outside_is_refused_by_name(name, c
     [
         (["--epochs", "3"], "Unrecognized options: --epochs"),
         (["--format", "jpg"], "invalid choice 'jpg' for argument '--format'"),
-        (["--seed", "-1"], "--seed: -1 must be at least 0"),
+        (["--seed", "-1"], "--seed: -1 must be from 0 to 9223372036854775807"),
+        (["--seed", "18446744073709551615"], "--seed: 18446744073709551615 must be from 0 to 9223372036854775807"),
+        (["--seed", str(2**70)], f"--seed: {2**70} must be from 0 to 9223372036854775807"),
     ],
 )
 def test_wrong_words_end_with_code_2_and_a_sentence(name, words, message, monkeypatch, capsys):
     assert message in refusal(capsys, monkeypatch, name, *words)
+
+
+@EXAMPLES
+def test_samples_beyond_any_memory_are_refused_at_once(name, capsys):
+    if "--sample" not in options_of(name):
+        pytest.skip("it draws no samples")
+    for count in ("0", "1000001", "1000000000000", str(10**26)):
+        with pytest.raises(SystemExit) as end:
+            lessons.read_command_line(loaded(name).get("defaults", loaded(name)["Settings"]), ["--sample", count])
+        assert end.value.code == 2
+        words = " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
+        assert f"--sample: {count} must be from 1 to 1000000" in words
+
+
+@pytest.mark.slow
+@EXAMPLES
+def test_the_largest_seed_is_one(name, tmp_path, monkeypatch):
+    assert (
+        run_here(monkeypatch, name, tmp_path, *SMALLEST[name], "--no-plots", "--seed", str(2**63 - 1))["seed"]
+        == 2**63 - 1
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- what they leave

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from minigen.lessons import Count, Rate, SamplingOptions, TrainingSettings, optional, read_command_line
+from minigen.lessons import Count, Positive, SamplingOptions, TrainingSettings, optional, read_command_line
 from minigen.lessons.command_line import command_of
 
 Data = Literal["digits", "mnist"]
@@ -26,7 +26,7 @@ class Small(TrainingSettings):
     hidden: tuple[Count, ...] = (8, 4)  # units of the layers
     conv: bool = False  # convolutions
     classes: bool = True  # learn p(x|y)
-    learning_rate: Rate = 0.5  # of Adam
+    learning_rate: Positive = 0.5  # of Adam
     run: Options = Options()
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ def test_every_kind_of_value():
         (["--learning-rate", "1e999"], "--learning-rate: inf must be above 0"),
         (["--learning-rate", "-1"], "--learning-rate: -1.0 must be above 0"),
         (["--hidden", "3", "0"], "--hidden: 0 must be at least 1"),
-        (["--sample", "0"], "--sample: 0 must be at least 1"),
+        (["--sample", "0"], "--sample: 0 must be from 1 to 1000000"),
         (["--sample", "many"], "--sample"),
         (["--draws", "0"], "--draws: 0 must be at least 1"),
         (["--data", "cifar"], "invalid choice 'cifar' for argument '--data'"),

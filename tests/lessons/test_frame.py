@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 import minigen as mg
 from minigen import lessons, plots
-from minigen.lessons import CHECKPOINT, Count, Rate, TrainingSettings, Whole
+from minigen.lessons import CHECKPOINT, Count, Positive, TrainingSettings, Whole
 from minigen.nn import Module, Parameter
 from minigen.optim import SGD
 from minigen.training import DrawingStopped, read_state
@@ -22,7 +22,7 @@ from minigen.training import DrawingStopped, read_state
 @dataclass(frozen=True, kw_only=True)
 class Settings(lessons.TrainingSettings):
     steps: Count = 5  # of SGD
-    learning_rate: Rate = 0.1  # of SGD
+    learning_rate: Positive = 0.1  # of SGD
     widths: tuple[Count, ...] = (2,)  # numbers that are learned
     second: bool = False  # train a second one
     fails: str = "nowhere"  # where something goes wrong
@@ -72,7 +72,10 @@ class Lesson(lessons.TrainingLesson[Settings]):
 
     def measure(self):
         self.told.append("measure")
-        return {"learned": [model.w.data.tolist() for model in self.models], "drawn": self.judge().normal(2).tolist()}
+        return {
+            "learned": [model.w.data.tolist() for model in self.models],
+            "drawn": self.evaluation_rng().normal(2).tolist(),
+        }
 
     def keep(self):
         self.told.append("keep")
@@ -159,10 +162,12 @@ def test_the_folder_is_named_after_the_program_and_may_have_any_name(tmp_path, m
     assert (tmp_path / "läufe und 走" / "a b" / CHECKPOINT).is_file()
 
 
-def test_figures_outlive_a_picture_that_fails(tmp_path, monkeypatch):
-    with pytest.raises(RuntimeError, match="no ink"):
-        teach(monkeypatch, tmp_path, "--fails", "picture")
+def test_figures_and_the_table_outlive_a_picture_that_fails(tmp_path, monkeypatch, capsys):
+    words = ended(monkeypatch, tmp_path, "--fails", "picture")
+    assert words.startswith(f"error: the figures are in {tmp_path / 'metrics.json'}, but this failed:\n")
+    assert "the missing pictures: RuntimeError: no ink (test_frame.py, line " in words
     assert {"metrics.json", "first.png"} < set(files(tmp_path))
+    assert "Learned" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------------ folders that will not do
@@ -195,6 +200,14 @@ def test_a_link_to_nothing_is_refused_before_anything_is_built(tmp_path, monkeyp
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     assert ended(monkeypatch, tmp_path / "link").endswith("link is not a folder")
     assert Lesson.told == []
+
+
+def test_a_setting_beyond_all_bounds_ends_with_a_sentence(tmp_path, monkeypatch):
+    class Huge(Lesson):
+        def train(self):
+            return [0.0] * 10**26
+
+    assert ended(monkeypatch, tmp_path, lesson=Huge).startswith("\nerror: a setting is too large to compute with: ")
 
 
 def test_memory_that_is_not_there_ends_with_a_sentence(tmp_path, monkeypatch):
@@ -268,10 +281,27 @@ def test_a_training_that_diverges_ends_with_a_sentence_and_leaves_no_figures(tmp
 
 def test_ctrl_c_where_nothing_can_be_kept_says_just_that(tmp_path, monkeypatch):
     class Interrupted(Lesson):
-        def measure(self):
+        def __init__(self, s):
             raise KeyboardInterrupt
 
     assert ended(monkeypatch, tmp_path, lesson=Interrupted) == "\nstopped"
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("measure", "stopped while measuring; what was trained is kept"),
+        ("keep", "stopped while drawing; the figures are in {}; what was trained is kept"),
+        ("pictures", "stopped while drawing; the figures are in {}; what was trained is kept"),
+    ],
+)
+def test_ctrl_c_behind_the_training_says_what_is_kept(method, words, tmp_path, monkeypatch):
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt
+
+    lesson = type("Interrupted", (Lesson,), {method: interrupted})
+    assert ended(monkeypatch, tmp_path, lesson=lesson) == f"\n{words.format(tmp_path / 'metrics.json')}"
+    assert (tmp_path / CHECKPOINT).is_file()
 
 
 def test_resuming_may_add_steps_but_needs_the_same_settings(tmp_path, monkeypatch):
@@ -379,7 +409,7 @@ def test_a_run_of_another_lesson_is_not_evaluated(tmp_path, monkeypatch):
     @dataclass(frozen=True, kw_only=True)
     class More(Settings):
         depth: Whole = 1
-        strength: Rate = 1.0
+        strength: Positive = 1.0
 
     teach(monkeypatch, tmp_path, "--no-plots")
     monkeypatch.setattr(sys, "argv", ["more.py", "--evaluate", str(tmp_path)])

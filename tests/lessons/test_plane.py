@@ -14,7 +14,7 @@ class Exact(PlanarLesson):
     """It generates points of the mixture itself."""
 
     def generated(self, n):
-        return self.density.sample(n, self.judge())
+        return self.density.sample(n, self.evaluation_rng())
 
 
 @pytest.fixture

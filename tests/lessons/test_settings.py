@@ -9,15 +9,15 @@ import pytest
 
 from minigen.lessons import (
     Count,
-    DrawingOptions,
+    NonNegative,
+    OutputOptions,
+    Positive,
     Range,
-    Rate,
     Real,
     RunOptions,
     Settings,
     Share,
     TrainingSettings,
-    Weight,
     Whole,
     optional,
 )
@@ -28,8 +28,8 @@ from minigen.lessons.settings import Checked
 class Numbers(Checked):
     count: Count = 1
     whole: Whole = 0
-    rate: Rate = 1.0
-    weight: Weight = 0.0
+    rate: Positive = 1.0
+    weight: NonNegative = 0.0
     share: Share = 0.5
     real: Real = -1.0
     two_units: tuple[Count, ...] = (1, 2)
@@ -88,7 +88,7 @@ def test_a_checkpoint_keeps_what_a_run_is_but_not_how_it_is_run():
 
     settings = Sizes(seed=3, steps=7, run=RunOptions(out=Path("elsewhere"), no_plots=True))
     assert settings.configuration() == {"seed": 3, "hidden": (8,)}  # the steps may grow
-    assert Settings(run=DrawingOptions(format="svg")).configuration() == {"seed": 0}
+    assert Settings(run=OutputOptions(format="svg")).configuration() == {"seed": 0}
 
 
 def test_a_device_that_is_not_there_is_refused():

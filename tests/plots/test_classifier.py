@@ -85,11 +85,15 @@ def test_a_classifier_without_mistakes_has_a_matrix_too():
     assert [text.get_text() for text in axes.texts] == ["3"] * 4
 
 
-def test_counts_of_another_shape_and_empty_classes_are_refused():
+def test_a_class_without_images_has_an_empty_row():
+    (axes,) = plots.confusion_matrix([[1, 0], [0, 0]], classes="ab").axes
+    (shares,) = axes.child_axes
+    assert [label.get_text() for label in shares.get_yticklabels()] == ["100.0 %", "no image"]
+
+
+def test_counts_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"counts have shape \(3, 3\), expected \(2, 2\) for 2 classes"):
         plots.confusion_matrix(COUNTS, classes="ab")
-    with pytest.raises(ValueError, match="there is no image of class 'b'"):
-        plots.confusion_matrix([[1, 0], [0, 0]], classes="ab")
 
 
 # ----------------------------------------------------------------------------------------------------------- worst mistakes

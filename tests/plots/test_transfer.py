@@ -63,3 +63,8 @@ def test_paired_bars_stand_side_by_side():
 def test_paired_bars_of_another_number_are_refused():
     with pytest.raises(ValueError, match=r"paired_bars: values of shapes \{'a': \(2,\)\}, expected \(3,\)"):
         paired_bars({"a": [0.1, 0.2]}, groups="012", label="AUROC", group_label="digit", chance=0.5)
+
+
+def test_scores_that_are_all_equal_have_histograms():
+    figure = score_histograms({"error": ([2.0] * 5, [2.0] * 3)}, labels=("others", "4"), areas={"error": 0.5})
+    assert np.isfinite(figure.axes[0].get_ylim()).all()

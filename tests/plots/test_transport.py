@@ -150,9 +150,9 @@ def test_the_matrix_has_its_marginals():
 def test_plans_that_are_no_boxes_are_refused():
     with pytest.raises(ValueError, match=r"plans\['sorted'\] has shape \(2, 3\), expected \(n, m\) = \(3, 3\)"):
         plans(sorted=SORTED[1:])
-    with pytest.raises(ValueError, match=r"plans\['sorted'\] has entries that are no whole numbers of boxes"):
+    with pytest.raises(ValueError, match=r"plans\['sorted'\] has entries that are not whole numbers of boxes"):
         plans(sorted=SORTED + 0.5)
-    with pytest.raises(ValueError, match="no whole numbers of boxes"):
+    with pytest.raises(ValueError, match="not whole numbers of boxes"):
         plans(sorted=-SORTED)
     with pytest.raises(ValueError, match="different marginals, expected one p and one q"):
         plans(sorted=2 * SORTED)

@@ -1,12 +1,16 @@
 """The file of a classifier: the same network comes out of it as went in, of any size, and other files are refused."""
 
+import json
+import math
+
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from minigen import nn
 from minigen.models import ConvClassifier
 from minigen.random import Generator
-from minigen.training import load_classifier, save_classifier, save_state
+from minigen.training import load_classifier, read_state, save_classifier, save_state
 
 SIZES = [
     {"size": (8, 8)},
@@ -44,3 +48,22 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "half.safetensors").write_bytes(whole.read_bytes()[:-100])
     with pytest.raises(ValueError, match="may be truncated"):
         load_classifier(tmp_path / "half.safetensors")
+
+
+WRONG = (math.nan, -3, 0, 1.5, 10**400, True, None, "8", [], [0], ["8"], [8], [8, 8, 8], {})
+
+
+@pytest.mark.parametrize("name", ["size", "channels", "classes", "widths", "kernel_size", "features", "dropout"])
+def test_sizes_that_are_none_are_refused(tmp_path, name):
+    path = tmp_path / "damaged.safetensors"
+    save_classifier(path, ConvClassifier(size=(8, 8), widths=(2,), features=3, rng=Generator(0)))
+    state = read_state(path)
+    tensors = {name: value for name, value in state.items() if hasattr(value, "shape")}
+    for wrong in WRONG:
+        if wrong != 0 or name != "dropout" or isinstance(wrong, bool):
+            values = {name: value for name, value in state.items() if name not in tensors} | {
+                f"configuration.{name}": wrong
+            }
+            path.write_bytes(save(tensors, {"minigen": json.dumps({"format": 2, "values": values})}))
+            with pytest.raises(ValueError, match=str(path)):
+                load_classifier(path)

@@ -2,10 +2,13 @@
 
 import errno
 import json
+import math
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +16,13 @@ from safetensors.numpy import save
 
 import minigen as mg
 from minigen import nn
-from minigen.data import Batches
+from minigen.data import Batches, TextStreams
+from minigen.lessons import Snapshots
 from minigen.nn import Buffer, Parameter
 from minigen.optim import EMA, Adam
 from minigen.random import Generator
-from minigen.training import History, load_state, read_state, save_state, write_atomically
-from minigen.training.files import ASIDE
+from minigen.training import History, Run, files, load_state, read_state, save_state, write_atomically
+from minigen.training.files import ASIDE, UNSUPPORTED, check_writable
 
 # ------------------------------------------------------------------------------------------------------------- writing
 
@@ -155,7 +159,7 @@ def test_the_file_is_safetensors_with_flat_names(tmp_path):
 def test_a_file_in_another_format_is_refused(metadata, found, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(save({"w": np.ones(2)}, metadata))
-    with pytest.raises(ValueError, match=f"is in format {found}, but this minigen reads format 2: train anew"):
+    with pytest.raises(ValueError, match=f"is in format {found}, but this minigen reads format 2: train again"):
         read_state(path)
 
 
@@ -312,3 +316,278 @@ def test_a_parameter_keeps_its_place_in_the_arena(checkpoint):
     weight = parts.model[0].weight
     assert isinstance(weight, Parameter)
     assert np.shares_memory(weight.data, parts.optimizer.arena.values)
+
+
+# ------------------------------------------------------------------------------------ what an ordinary write would leave alone
+
+
+def test_a_write_through_a_symbolic_link_reaches_its_target(tmp_path):
+    (tmp_path / "disk").mkdir()
+    target, link, second = tmp_path / "disk" / "file", tmp_path / "link", tmp_path / "second"
+    target.write_bytes(b"old")
+    link.symlink_to(Path("disk") / "file")
+    second.symlink_to(link)
+    write_atomically(second, b"new")
+    assert link.is_symlink()
+    assert second.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert os.listdir(target.parent) == ["file"]
+
+
+def test_the_target_of_a_link_may_be_missing(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "new" / "file")
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert (tmp_path / "new" / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002, 0o777])
+def test_a_new_file_has_the_mode_that_an_ordinary_write_gives(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "file", b"new")
+        (tmp_path / "ordinary").touch()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755, 0o400, 0o000])
+def test_a_file_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_atomically(path, b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    path.chmod(0o600)
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("number", sorted(UNSUPPORTED))
+@pytest.mark.parametrize("call", ["fsync", "chmod"])
+def test_what_a_file_system_cannot_do_is_not_a_failure(tmp_path, monkeypatch, call, number):
+    def unsupported(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, call, unsupported)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_that_may_not_be_read_can_be_written_into(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path, flags, *mode):
+        if Path(path) == tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "[a-z]*?" * 30, ".hidden", "a\nb", "-rf"])
+def test_a_name_may_be_as_long_and_as_odd_as_the_system_allows(tmp_path, name):
+    for content in (b"old", b"new"):
+        write_atomically(tmp_path / name, content)
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == b"new"
+
+
+def irregular(tmp_path, kind):
+    path = tmp_path / "there"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "circle":
+        path.symlink_to(path)
+    elif kind == "link to a folder":
+        (tmp_path / "folder").mkdir()
+        path.symlink_to(tmp_path / "folder")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "circle", "link to a folder"])
+def test_what_is_not_a_file_is_refused_before_and_when_it_is_written(tmp_path, kind):
+    path = irregular(tmp_path, kind)
+    before = sorted(os.listdir(tmp_path))
+    for write in (check_writable, lambda path: write_atomically(path, b"new")):
+        with pytest.raises(OSError, match=str(path)):
+            write(path)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    for path in (tmp_path / "file", tmp_path / "new", tmp_path / "missing" / "file"):
+        check_writable(path)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+# -------------------------------------------------------------------------------------------- damaged values, damaged bits
+
+
+class Run3(Run):
+    """A run of 9 steps that has taken 3."""
+
+    def __init__(self):
+        super().__init__(steps=9, configuration={"widths": [3], "rate": 0.5}, progress=False)
+        self.step, self.seconds = 3, 1.5
+        self.history.record(0, loss=1.0, curve=[0.5, 1.0])
+
+
+def all_parts(seed):
+    parts = Parts(seed).by_name()
+    parts["run"] = Run3()
+    parts["text"] = TextStreams(np.arange(50) % 7, streams=2, length=5, rng=Generator(seed))
+    parts["snapshots"] = Snapshots(lambda: np.ones((1, 2, 2, 1)), (1, 2, 2, 1), epochs=(0, 5, 10))
+    return parts
+
+
+WRONG = (
+    math.nan, math.inf, -3, -1, 0.5, 1e300, 2**31, 2**63, 2**64, 10**400, True, None, "3", "", [], [1], [None], {}, {"a": 1}, [[1.0]],
+)  # fmt: skip
+
+
+def places_in(value, path=()):
+    """Every place in a JSON value, the value itself and all parts of it."""
+    yield path
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places_in(part, (*path, key))
+
+
+def all_states(parts):
+    return states(SimpleNamespace(by_name=lambda: parts))
+
+
+def json_values(parts):
+    return {
+        f"{name}.{key}": value
+        for name, part in parts.items()
+        for key, value in part.state().items()
+        if not hasattr(value, "shape")
+    }
+
+
+ENTRIES = sorted(json_values(all_parts(1)))
+
+
+def is_refused(path, parts):
+    """Whether a file is refused with words, and no part has changed; otherwise it has been loaded."""
+    before = all_states(parts)
+    try:
+        load_state(path, **parts)
+    except ValueError as error:
+        return bool(str(error)) and all_states(parts) == before
+    return False
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_value_of_a_checkpoint_is_checked_before_anything_is_changed(tmp_path, entry):
+    path, saved = tmp_path / "checkpoint", all_parts(1)
+    tensors = {
+        f"{name}.{key}": value
+        for name, part in saved.items()
+        for key, value in part.state().items()
+        if hasattr(value, "shape")
+    }
+    good, loaded = json_values(saved), all_parts(2)
+    for place in places_in(good[entry]):
+        for wrong in WRONG:
+            values = json.loads(json.dumps(good))
+            where = values
+            for key in (entry, *place)[:-1]:
+                where = where[key]
+            where[(entry, *place)[-1]] = wrong
+            path.write_bytes(save(tensors, {"minigen": json.dumps({"format": 2, "values": values})}))
+            if not is_refused(path, loaded):
+                if not entry.startswith("run.configuration"):  # which is compared with that of the run, not loaded
+                    assert_makes_sense(entry, place, wrong)
+                assert json_values(loaded).keys() == good.keys()
+                loaded = all_parts(2)
+
+
+def assert_makes_sense(entry, place, wrong):
+    """A value that was loaded is one that could have been saved."""
+    if entry in ("history.rows", "run.rows"):
+        if place and place[-1] == "step":
+            assert type(wrong) is int
+            assert wrong >= 0
+        elif len(place) >= 2:  # a figure, or a list of them
+            assert isinstance(wrong, int | float | list)
+        elif not place:
+            assert wrong == []
+    elif entry == "run.seconds":
+        assert isinstance(wrong, int | float)
+        assert 0 <= wrong < math.inf
+    elif entry.endswith(".counts") and not place:
+        pytest.fail(f"{entry} = {wrong}")
+    else:
+        assert type(wrong) is int
+        assert 0 <= wrong < 2**64
+
+
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.slow)])
+def test_no_flipped_bit_of_a_checkpoint_is_loaded(tmp_path, every):
+    path, parts = tmp_path / "checkpoint", {"model": nn.Linear(2, 1, rng=Generator(1)), "rng": Generator(1)}
+    parts["optimizer"], parts["run"] = Adam(parts["model"]), Run3()
+    save_state(path, **parts)
+    whole, before = path.read_bytes(), read_state(path)
+    for bit in range(0, 8 * len(whole), every):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            found = read_state(path)
+        except ValueError:
+            continue
+        assert found.keys() == before.keys(), bit  # another way to write the same, such as E for e in a number
+        for name, value in before.items():
+            np.testing.assert_array_equal(found[name], value, err_msg=f"bit {bit}")
+
+
+@pytest.mark.parametrize("values", [{"rng.key": 8}, {"rng.key": 7, "rng.more": 0}, {}])
+def test_values_that_were_changed_do_not_agree_with_the_sum(tmp_path, values):
+    good, tensors = {"rng.key": 7}, {"w": np.ones(2)}
+    content = {"format": 2, "values": values, "sha256": files.content_sum(tensors, good)}
+    (tmp_path / "file").write_bytes(save(tensors, {"minigen": json.dumps(content)}))
+    with pytest.raises(ValueError, match="is damaged: its content is not what was written"):
+        read_state(tmp_path / "file")
+
+
+def test_a_file_that_was_written_before_files_had_sums_is_read(tmp_path):
+    path = tmp_path / "old"
+    state = Generator(7).state()
+    values = {f"rng.{name}": value for name, value in state.items()}
+    path.write_bytes(save({"m.w": np.ones(2)}, {"minigen": json.dumps({"format": 2, "values": values})}))
+    assert read_state(path)["rng.key"] == 7
+
+
+@pytest.mark.parametrize("name", ["model.a", "."])
+def test_a_part_whose_name_has_a_dot_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="has a dot"):
+        save_state(tmp_path / "file", **{name: Generator(0)})
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ([1, 1], "the state has counts of updates for 2 parameters, but there are 4: layers.0.weight"),
+        ([1] * 6, "the state has counts of updates for 6 parameters, but there are 4"),
+        ([1, 1, 1, 99], "the count of 'layers.2.bias' is 99 in the state, expected a whole number from 0 to 2"),
+        ([1, 1, 1, -1], "the count of 'layers.2.bias' is -1"),
+        ([1, 1, 1, 1.0], "the count of 'layers.2.bias' is 1.0"),
+    ],
+)
+def test_counts_of_another_model_are_refused(counts, message):
+    optimizer = Parts(1).optimizer
+    before = all_states({"optimizer": optimizer})
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state({**optimizer.state(), "steps": 2, "counts": counts})
+    assert all_states({"optimizer": optimizer}) == before

@@ -16,7 +16,7 @@ from minigen.kernels.threads import blas_is_limited
 from minigen.models import Gaussian, mlp_gan
 from minigen.optim import EMA, SGD, Adam, RMSProp, cosine
 from minigen.random import Generator
-from minigen.training import History, Run, fit_adversarial, fit_likelihood, load_state, read_state, save_state
+from minigen.training import History, Run, files, fit_adversarial, fit_likelihood, load_state, read_state, save_state
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -181,10 +181,17 @@ def test_breaking_off_leaves_no_handlers():
     assert handlers() == before
 
 
-@pytest.mark.parametrize(("steps", "every"), [(-1, 1), (5, 0)])
-def test_bad_counts_are_refused(steps, every):
-    with pytest.raises(ValueError, match=f"Run: steps = {steps} must be at least 0, and every = {every} at least 1"):
-        Run(steps=steps, every=every)
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"steps": -1}, "steps is -1, expected a whole number of at least 0"),
+        ({"steps": 1e3}, r"steps is 1000\.0, expected a whole number of at least 0"),
+        ({"steps": 5, "every": 0}, "every is 0, expected a whole number of at least 1"),
+    ],
+)
+def test_bad_counts_are_refused(counts, message):
+    with pytest.raises(ValueError, match=f"Run: {message}"):
+        Run(**counts)
 
 
 def test_progress_is_shown_on_request(capsys):
@@ -365,6 +372,31 @@ def test_a_checkpoint_is_also_written_while_the_run_lasts(path):
     rare = noisy_run(path, save_seconds=1e9)
     path.unlink()
     assert [path.exists() for _ in rare] == [False] * 6
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(path, monkeypatch, capsys):
+    calls, save = [], files.write_atomically
+
+    def sometimes(*arguments):
+        calls.append(arguments)
+        if len(calls) < 4:
+            raise OSError(28, "No space left on device")
+        save(*arguments)
+
+    monkeypatch.setattr(files, "write_atomically", sometimes)
+    run = noisy_run(path, save_seconds=0.0)
+    go_through(run, lambda step: None)
+    assert read_state(path)["run.step"] == 6
+    assert capsys.readouterr().err.count("no checkpoint after") == 3
+
+
+def test_a_run_whose_last_state_cannot_be_written_says_so(path, monkeypatch):
+    def never(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write_atomically", never)
+    with pytest.raises(OSError, match="No space left"):
+        go_through(noisy_run(path), lambda step: None)
 
 
 def test_the_time_is_that_of_all_sessions(path):

@@ -150,14 +150,14 @@ def _levelled(columns: list[list[int]], links: list[Link], heights: list[float],
     A link between two lanes weighs 8, one between a lane and a box 2, so that long lines run straight (the weights of
     Gansner et al. 1993, "A technique for drawing directed graphs"). One column at a time is solved, the others being
     fixed: each item wishes to be at the mean of where its links lead, but no nearer to the item above than it must.
-    Less the least distances, the heights need only not fall, and the best ones are the isotonic regression of the
-    wishes.
+    With the least distances subtracted, the heights must only not decrease, and the best ones are the isotonic
+    regression of the wishes.
     """
     from scipy.optimize import isotonic_regression  # which takes 0.4 seconds to import
 
     ends: list[list[tuple[int, float, float]]] = [[] for _ in heights]  # a neighbour, how far below it to be, a weight
     for left, right, below in links:
-        weight = (1.0, 2.0, 8.0)[(heights[left] == 0) + (heights[right] == 0)]
+        weight = (1.0, 2.0, 8.0)[int(heights[left] == 0) + int(heights[right] == 0)]
         ends[left].append((right, below, weight))
         ends[right].append((left, -below, weight))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen.plots.layers import layered
+from minigen.plots.graph_layout import layered
 
 GAP = 0.5
 
