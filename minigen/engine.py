@@ -301,10 +301,10 @@ class Tensor(Operators, Interchange):
                 f"backward: the gradient is to be added to the .grad of a leaf of shape {self.shape}, but the .grad that was "
                 f"assigned is {found}; assign a Tensor of the leaf's shape, or None"
             )
-        elif former.storage is None or former.storage.is_computed:  # assigned: another leaf may have the same one
-            self.grad = Tensor(former.data + gradient)
-        else:
+        elif former.data is self._grad_memory:
             former.data += gradient
+        else:  # the user may have assigned it, to another leaf too
+            self.grad = Tensor(former.data + gradient)
 
 
 TensorLike: TypeAlias = Tensor | Array
@@ -449,6 +449,7 @@ class Primitive(Generic[Signature]):
             self.binding.variadic,
             self.binding.keywords,
         )
+        self.places = len(self.arguments)
         Primitive.registry[self.name] = self
 
     def __reduce__(self) -> str:
@@ -515,7 +516,7 @@ class Primitive(Generic[Signature]):
 
         An array may also be given by name, and a keyword by position after the arrays; see `Binding`.
         """
-        if self.variadic is None and len(arguments) != len(self.arguments):
+        if len(arguments) != self.places and self.variadic is None:
             arguments, keywords = self.binding.bind(self.name, arguments, keywords)  # type: ignore[assignment]
         has_tensor = False
         arrays: list[Any] = []
@@ -529,9 +530,7 @@ class Primitive(Generic[Signature]):
         try:
             out = self.forward(*arrays, **keywords)
         except FloatingPointError:
-            # The caller has set np.seterr to raise. Even so, a result too small for its dtype is 0, not an error.
-            with np.errstate(under="ignore"):
-                out = self.forward(*arrays, **keywords)
+            out = without_underflow(self.forward, *arrays, **keywords)
         except (AttributeError, ValueError, TypeError, IndexError, MemoryError) as error:
             raise diagnosis.explained(error, self.name, self._names(arrays), arrays, keywords, self.keywords) from error
         residuals: Sequence[Any] = ()
@@ -663,6 +662,20 @@ def primitive(
     return functools.partial(Primitive, broadcasts=broadcasts, residuals=residuals, is_view=is_view)
 
 
+def without_underflow(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call a function again that raised FloatingPointError because the caller has set `np.seterr` so; underflow is not an error here.
+
+    A result that is too small for its dtype is 0. Any other error of floating point is raised again.
+
+    Example:
+        >>> with np.errstate(all="raise"):
+        ...     without_underflow(np.exp, -1000.0)
+        np.float64(0.0)
+    """
+    with np.errstate(under="ignore"):
+        return function(*arguments, **keywords)
+
+
 def _versions(arguments: Sequence[Any], watched: list[int]) -> list[tuple[Storage, int]]:
     """Return the memory behind the saved arguments, as far as it can be overwritten, and its versions now."""
     versions = []
@@ -757,7 +770,6 @@ def _computed(array: Array) -> Tensor:
     return constant
 
 
-@np.errstate(under="ignore")  # what is too small for its dtype is 0
 def _pull_back(
     caller: str,
     outputs: Sequence[Tensor],
@@ -812,13 +824,18 @@ def _pull_back(
             primitive = node.primitive
             if primitive.joint is not None:
                 joint = primitive.joint if create_graph else primitive.fused or primitive.joint
-                cotangent = joint(
-                    cotangent, *[saved[name] for name in _named(joint)]
-                )  # a tuple: each pull takes its part
+                values = [saved[name] for name in _named(joint)]
+                try:
+                    cotangent = joint(cotangent, *values)  # a tuple: each pull takes its part
+                except FloatingPointError:
+                    cotangent = without_underflow(joint, cotangent, *values)
             for position, vjp, take in pulls:
                 parent: Any = node.parents[position]
                 if onward is None or parent in onward:
-                    result = vjp(cotangent, *take(saved))
+                    try:
+                        result = vjp(cotangent, *take(saved))
+                    except FloatingPointError:
+                        result = without_underflow(vjp, cotangent, *take(saved))
                     if (
                         type(result) is not np.ndarray
                         or result.shape != parent.shape

@@ -14,15 +14,14 @@ import numpy as np
 from minigen.backend import Array, device_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from jaxtyping import Bool, Float, Num
 
     from minigen.engine import Tensor, TensorLike
 
-table = SimpleNamespace(names=frozenset())
-"""The primitives under the names that the methods below call them by, and the two that the engine needs: `astype` and `broadcast_to`.
-`names` are those of all operations, for a hint."""
+table = SimpleNamespace()
+"""The primitives under the names that the methods below call them by, and the two that the engine needs: `astype` and `broadcast_to`."""
 
 ELSEWHERE = {
     "view": "x.reshape(shape)", "permute": "x.transpose(axes)", "t": "x.T",
@@ -163,10 +162,6 @@ class Operators:
             "or mg.scatter_add, or overwrite a whole leaf with x.assign(values)"
         )
 
-    def __getattr__(self, name: str) -> Any:
-        hint = ELSEWHERE.get(name) or (f"mg.{name}(x)" if name in table.names else "")
-        raise AttributeError(f"a {type(self).__name__} has no attribute {name!r}{hint and f'; write {hint}'}")
-
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len(): a 0-d tensor has no length")
@@ -230,3 +225,27 @@ class Operators:
 def _as_one(numbers: tuple[Any, ...]) -> Any:
     """Return (2, 3), given by `*numbers` as 2, 3 or as one (2, 3)."""
     return numbers[0] if len(numbers) == 1 and (numbers[0] is None or hasattr(numbers[0], "__iter__")) else numbers
+
+
+class _Elsewhere:
+    """An attribute that Tensors do not have; whoever asks for it is told what to write. A `__getattr__` would slow every attribute down."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        self.name, self.hint = name, hint
+
+    def __get__(self, tensor: Any, owner: type) -> Any:
+        raise AttributeError(f"a {owner.__name__} has no attribute {self.name!r}; write {self.hint}")
+
+
+def hint_at(hints: Mapping[str, str]) -> None:
+    """Let a Tensor that is asked for an attribute it does not have say what to write; names that it has are left alone.
+
+    Args:
+        hints: the name of the attribute, and the expression that takes its place.
+    """
+    for name, hint in hints.items():
+        if not hasattr(Operators, name):
+            setattr(Operators, name, _Elsewhere(name, hint))
+
+
+hint_at(ELSEWHERE)

@@ -25,8 +25,8 @@ LARGEST = 2**30  # bytes of numbers in one file; MNIST's largest has 47 million
 MOST_DIMENSIONS = 8
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_GAIN = 1032  # deflate makes at most this many bytes out of one
-# The limit beyond 2^24 bytes: images give about five bytes for one, and only a file that was made to fill the memory gives more.
-LARGE, LARGE_GAIN = 2**24, 100
+# The limit beyond 2^26 bytes: images give about five bytes for one, and only a file that was made to fill the memory gives more.
+LARGE, LARGE_GAIN = 2**26, 100
 CHUNK = 2**20
 
 
@@ -60,16 +60,16 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         compressed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         if not compressed:
-            return _read(file, path, most=size)
+            return _read(file, path, most=size, trusted=size)
         try:
             with gzip.open(file) as unpacked:
-                return _read(unpacked, path, most=min(GZIP_GAIN * size, LARGE + LARGE_GAIN * size))
+                return _read(unpacked, path, most=GZIP_GAIN * size, trusted=LARGE + LARGE_GAIN * size)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"read_idx: {path} is damaged, or not a whole gzip file: {error}") from error
 
 
-def _read(file: BinaryIO | gzip.GzipFile, path: Path, *, most: int) -> NDArray[Any]:
-    """Read the header and the numbers from a file that holds at most `most` bytes."""
+def _read(file: BinaryIO | gzip.GzipFile, path: Path, *, most: int, trusted: int) -> NDArray[Any]:
+    """Read the header and the numbers from a file that can hold at most `most` bytes, and is not trusted with more than `trusted`."""
     dtype, shape = _read_header(file, path)
     promised = math.prod(shape) * dtype.itemsize
     what = f"{' x '.join(map(str, shape))} numbers of type {dtype.name}"
@@ -77,6 +77,11 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, *, most: int) -> NDArray[A
         raise ValueError(f"read_idx: {path} promises {what}, {promised:,} bytes; expected at most {LARGEST:,}")
     if promised > most:
         raise ValueError(f"read_idx: {path} promises {what}, {promised:,} bytes, which a file of its size cannot hold")
+    if promised > trusted:
+        raise ValueError(
+            f"read_idx: {path} promises {what}, {promised:,} bytes, which is unusual for a gzip file of its size; unpack it first if it is "
+            "what you expect"
+        )
 
     content = bytearray()
     while len(content) < promised:

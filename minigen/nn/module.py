@@ -45,7 +45,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Float[Array, "..."], *, name: str = "") -> None:
         self._gradient: Tensor | None = None
-        super().__init__(data, requires_grad=True, name=name)
+        # A copy: a graph counts the writes to a parameter's memory, and nobody else may write there unseen.
+        super().__init__(data.copy() if device_of(data) else data, requires_grad=True, name=name)
         self.owner: Callable[[], Any] | None = None
 
     def __getstate__(self) -> Any:

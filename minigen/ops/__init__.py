@@ -6,7 +6,7 @@ so `mg.exp(ndarray)` is an ndarray.
 
 from minigen.engine import add as add
 from minigen.engine import sum_to as sum_to
-from minigen.operators import table
+from minigen.operators import hint_at, table
 from minigen.ops.attention import attention, self_attention
 from minigen.ops.bits import bit_log_prob, bits_log_prob
 from minigen.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -115,5 +115,6 @@ table.__dict__.update(
     add=add, subtract=subtract, multiply=multiply, divide=divide, floor_divide=floor_divide, mod=mod, power=power, matmul=matmul,
     negative=negative, abs=abs, equal=equal, not_equal=not_equal, less=less, less_equal=less_equal, greater=greater,
     greater_equal=greater_equal, index=index, transpose=transpose, reshape=reshape, squeeze=squeeze,
-    broadcast_to=broadcast_to, astype=astype, to_device=to_device, sum=sum, mean=mean, max=max, min=min, names=frozenset(__all__),
+    broadcast_to=broadcast_to, astype=astype, to_device=to_device, sum=sum, mean=mean, max=max, min=min,
 )  # fmt: skip
+hint_at({name: f"mg.{name}(x)" for name in __all__})

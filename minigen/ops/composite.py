@@ -5,12 +5,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from minigen import diagnosis
 from minigen.backend import device_of
 from minigen.binding import Binding
-from minigen.engine import Tensor
+from minigen.engine import Tensor, without_underflow
 
 Signature = ParamSpec("Signature")
 Result = TypeVar("Result")
@@ -30,9 +28,8 @@ def composite(function: Callable[Signature, Result]) -> Callable[Signature, Resu
             arguments, keywords = binding.bind(function.__name__, arguments, keywords)  # type: ignore[assignment]
         try:
             return function(*arguments, **keywords)
-        except FloatingPointError:  # as a primitive does; see `engine.Primitive`
-            with np.errstate(under="ignore"):
-                return function(*arguments, **keywords)
+        except FloatingPointError:
+            return without_underflow(function, *arguments, **keywords)
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             if str(error).startswith(f"{function.__name__}: "):
                 raise

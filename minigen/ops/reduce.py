@@ -111,6 +111,7 @@ def var(
         wide = astype(x, dtype="float32")
         return astype(var(wide, axis=axis, keepdims=keepdims, correction=correction), dtype="float16")
     deviation = x - mean(x, axis=axis, keepdims=True)
+    deviation = deviation - mean(deviation, axis=axis, keepdims=True)  # far from 0 the mean itself was rounded
     return divide(sum(deviation * deviation, axis=axis, keepdims=keepdims), count - correction)
 
 

@@ -86,7 +86,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
         raise
     _flush_folder(target.parent)
-    for left_behind in target.parent.glob(f"{glob.escape(_name_aside(target))}.*{ASIDE}"):
+    for left_behind in target.parent.glob(f"{glob.escape(_name_aside(target))}.{'[0-9a-f]' * 8}{ASIDE}"):
         left_behind.unlink(missing_ok=True)
 
 

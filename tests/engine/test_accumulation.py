@@ -98,6 +98,14 @@ def test_a_gradient_that_was_assigned_to_two_leaves_is_added_to_in_each_alone():
     np.testing.assert_array_equal(b.grad.data, [4.0, 4.0])
 
 
+def test_one_tensor_may_be_assigned_as_the_gradient_of_two_leaves():
+    a, b, shared = leaf([1.0, 2.0]), leaf([3.0, 4.0]), Tensor(np.ones(2))
+    a.grad = b.grad = shared
+    mg.sum(a * 2.0).backward()
+    for gradient, expected in ((a.grad, [3.0, 3.0]), (b.grad, [1.0, 1.0]), (shared, [1.0, 1.0])):
+        np.testing.assert_array_equal(gradient.data, expected)
+
+
 @pytest.mark.parametrize(("assigned", "found"), [(0.0, "a float"), (Tensor(np.zeros(3)), r"of shape \(3,\)")])
 def test_what_is_not_a_gradient_is_named_when_the_next_is_added(assigned, found):
     x = leaf([1.0, 2.0])

@@ -109,3 +109,14 @@ def test_a_leafs_own_gradient_may_be_overwritten():
     mg.sum(x * x).backward()
     x.grad.assign(np.array([5.0, 6.0]))
     np.testing.assert_array_equal(x.grad.data, [5.0, 6.0])
+
+
+def test_parameters_of_one_array_do_not_share_its_memory():
+    array, x = np.ones(2), leaf([1.0, 2.0])
+    w, v, y = mg.nn.Parameter(array), mg.nn.Parameter(array), mg.exp(x)
+    loss = mg.sum(w * w) + mg.sum(y)
+    v.assign(np.zeros(2))
+    mg.nn.Parameter(y.data).assign(np.zeros(2))
+    loss.backward()
+    np.testing.assert_array_equal(w.grad.data, [2.0, 2.0])
+    np.testing.assert_array_equal(x.grad.data, np.exp([1.0, 2.0]))

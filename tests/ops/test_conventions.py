@@ -391,3 +391,9 @@ def test_einsum_reads_a_repeated_letter_as_the_diagonal():
     trace = mg.einsum("ii", x)
     assert trace.item() == 5.0
     np.testing.assert_array_equal(mg.grad(trace, x).data, np.eye(2))
+
+
+def test_the_variance_far_from_zero_keeps_its_digits():
+    seconds = 1.7e9 + 1000.0 * np.random.default_rng(0).standard_normal(10_000)  # a time of today in Unix's count
+    x = seconds.astype("float32")
+    assert mg.var(x) == pytest.approx(x.astype("float64").var(), rel=1e-5)

@@ -59,13 +59,15 @@ def test_a_folder_is_not_overwritten(tmp_path):
 
 
 def test_a_write_removes_what_a_killed_one_left_of_the_same_file_only(tmp_path):
-    left, other, own = tmp_path / f".file.x1{ASIDE}", tmp_path / f".file2.x1{ASIDE}", tmp_path / ".file.x1"
-    for path in (left, other, own):
+    left, other, own = tmp_path / f".file.01abcdef{ASIDE}", tmp_path / f".file2.01abcdef{ASIDE}", tmp_path / ".file.x1"
+    of_a_longer_name = tmp_path / f".file.x.01abcdef{ASIDE}"
+    for path in (left, other, own, of_a_longer_name):
         path.write_bytes(b"half")
     write_atomically(tmp_path / "file", b"whole")
     assert not left.exists()
     assert other.exists()
     assert own.exists()
+    assert of_a_longer_name.exists()
 
 
 @pytest.mark.slow
