@@ -97,7 +97,9 @@ def test_the_guess_that_is_drawn_is_of_the_character_after_the_words_in_its_titl
 @pytest.mark.slow
 def test_figures_outlive_pictures_that_fail(gene, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "language_curves", None)
-    with pytest.raises(TypeError):
+    with pytest.raises(
+        SystemExit, match=r"the figures are in .*metrics\.json, but this failed:\n.*pictures: TypeError"
+    ):
         run_here(monkeypatch, "language_model", tmp_path / "out", "--text", gene, "--steps", "1", "--length", "3")
     assert figures_in(tmp_path / "out")["steps"] == 1
 

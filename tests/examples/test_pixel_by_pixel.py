@@ -66,6 +66,8 @@ def test_what_is_drawn_is_written_and_the_rest_is_blank(name, tmp_path, monkeypa
 def test_figures_outlive_pictures_that_fail(name, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "image_grid", None)
     monkeypatch.setattr(plots, "image_rows", None)
-    with pytest.raises(TypeError):
+    with pytest.raises(
+        SystemExit, match=r"the figures are in .*metrics\.json, but this failed:\n.*pictures: TypeError"
+    ):
         run_here(monkeypatch, name, tmp_path, *SMALL[name], "--steps", "1")
     assert figures_in(tmp_path)["steps"] == 1
