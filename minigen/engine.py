@@ -626,9 +626,8 @@ class Primitive(Generic[Signature]):
         for position in itertools.compress(range(len(wanted)), wanted):
             argument = argument_of[position]
             if self.joint is not None:
-                pulls.append(
-                    Pull(position, operator.itemgetter(position), _taker([]))
-                )  # its part of what the joint vjp returned
+                # What the pull takes is its part of the tuple that the joint vjp returned.
+                pulls.append(Pull(position, operator.itemgetter(position), _taker([])))
                 continue
             if argument not in self.vjps:
                 raise NotImplementedError(
@@ -663,9 +662,9 @@ def primitive(
 
 
 def without_underflow(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-    """Call a function again that raised FloatingPointError because the caller has set `np.seterr` so; underflow is not an error here.
+    """Call a function again after a FloatingPointError, which the caller's `np.seterr` may have raised for a mere underflow.
 
-    A result that is too small for its dtype is 0. Any other error of floating point is raised again.
+    This time a result that is too small for its dtype is 0. Any other floating-point error is raised again.
 
     Example:
         >>> with np.errstate(all="raise"):

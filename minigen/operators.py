@@ -244,7 +244,7 @@ def hint_at(hints: Mapping[str, str]) -> None:
         hints: the name of the attribute, and the expression that takes its place.
     """
     for name, hint in hints.items():
-        if not hasattr(Operators, name):
+        if name not in vars(Operators):  # where an earlier hint stands too
             setattr(Operators, name, _Elsewhere(name, hint))
 
 

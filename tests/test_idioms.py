@@ -173,6 +173,7 @@ REFUSED = {
     "np.concatenate with a graph": (lambda: np.concatenate([x, g]), r"^np\.concatenate: what NumPy computes leaves no graph"),
     "view": (lambda: x.view(2, 3), r"^a Tensor has no attribute 'view'; write x\.reshape\(shape\)"),
     "exp": (lambda: x.exp(), r"^a Tensor has no attribute 'exp'; write mg\.exp\(x\)"),
+    "swapaxes": (lambda: x.swapaxes(0, 1), r"^a Tensor has no attribute 'swapaxes'; write mg\.swapaxes\(x, i, j\)"),
     "nothing": (lambda: x.nothing, "^'Tensor' object has no attribute 'nothing'$"),
     "numbers of a vector": (lambda: float(x), r"^item\(\): the tensor has 6 elements"),
     "whole number of a float": (lambda: range(mg.tensor(3.0)), r"^a tensor of shape \(\) and float32 is not one whole number"),

@@ -100,8 +100,7 @@ class Arena:
     @property
     def values(self) -> Array:
         """The vector of all parameters."""
-        self.gather()
-        return self._values
+        return self.gather()[0]
 
     @values.setter
     def values(self, vector: Array) -> None:
@@ -111,11 +110,10 @@ class Arena:
     @property
     def gradients(self) -> Array:
         """The vector of all gradients; the slice of a parameter whose `.grad` is None has no meaning."""
-        self.gather()
-        return self._gradients
+        return self.gather()[1]
 
-    def gather(self) -> None:
-        """Move the values and gradients that were assigned to parameters into the vectors.
+    def gather(self) -> tuple[Array, Array]:
+        """Move the values and gradients that were assigned to parameters into the vectors; return both vectors.
 
         Raises:
             ValueError: one does not fit into its slice.
@@ -129,6 +127,7 @@ class Arena:
                     raise ValueError(f"optimizer: the array that was assigned to {name}.grad.data {problem}")
                 gradient[...] = assigned.data
                 assigned.data = gradient
+        return self._values, self._gradients
 
     def _move_values(self, name: str, parameter: Parameter, value: Array) -> None:
         if problem := misfit(parameter.data, value):

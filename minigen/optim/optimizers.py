@@ -77,7 +77,7 @@ class Optimizer:
         self._check_steppable("step()")
         rate = self.learning_rate
         parameters = list(self.arena.parameters.values())
-        values, gradients = self.arena.values, self.arena.gradients
+        values, gradients = self.arena.gather()
         for run, positions in list(self.arena.written(self.counts)):
             moments = [moment[run] for moment in self.moments.values()]
             count = self.counts[positions[0]] + 1
@@ -97,8 +97,8 @@ class Optimizer:
 
     def gradient_norm(self) -> Array:
         """Return the Euclidean norm of all gradients together, a 0-d array that stays on the device; no square overflows or vanishes."""
-        values = self.arena.values
-        zero = array_module(values).zeros(1, values.dtype)  # the norm where there are no gradients
+        gradients = self.arena.gradients
+        zero = array_module(gradients).zeros(1, gradients.dtype)  # the norm where there are no gradients
         norms = [kernels.norm(part, axes=(0,)) for part in self.arena.written_gradients()]
         return kernels.norm(array_module(zero).concatenate([zero, *norms]), axes=(0,)).reshape(())
 
@@ -108,9 +108,8 @@ class Optimizer:
         Args:
             maximum: the largest norm allowed (Pascanu et al. 2013).
         """
-        module = array_module(self.arena.values)
         norm = self.gradient_norm()
-        factor = module.minimum(1.0, maximum / (norm + 1e-6)).astype(self.arena.values.dtype)
+        factor = array_module(norm).minimum(1.0, maximum / (norm + 1e-6)).astype(norm.dtype)
         for part in self.arena.written_gradients():
             part *= factor
         return norm
