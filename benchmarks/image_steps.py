@@ -15,7 +15,7 @@ from players import Player
 
 import minigen as mg
 from minigen import nn
-from minigen.models import GAN, ConvClassifier, conv_vae, mlp_vae
+from minigen.models import GAN, ConvClassifier, Judge, conv_vae, mlp_vae
 from minigen.random import Generator
 
 BATCH_SIZES = {"classifier": 128, "vae": 128, "vae_mlp": 100, "dcgan": 64}
@@ -54,7 +54,7 @@ def dcgan(rng: Generator) -> GAN:
         nn.Conv2d(128, 256, **up), nn.BatchNorm(256), nn.LeakyReLU(slope=0.2),
         nn.Conv2d(256, 1, kernel_size=4, bias=False, rng=rng), nn.Flatten(),
     )  # fmt: skip
-    return GAN(generator, discriminator, latent=GAN_LATENT)
+    return GAN(generator, Judge(discriminator), latent=GAN_LATENT)
 
 
 def minigen_players(name: str, device: str) -> list[Player]:
@@ -73,7 +73,7 @@ def minigen_players(name: str, device: str) -> list[Player]:
     gan = dcgan(rng).to(device)
     return [
         Player(gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0], GAN_BETAS),
-        Player(gan.generator, lambda: gan.generator_loss(len(images), rng=rng)[0], GAN_BETAS),
+        Player(gan.generator, lambda: gan.generator_loss(images, rng=rng)[0], GAN_BETAS),
     ]
 
 

@@ -148,7 +148,7 @@ def minigen_step(name: str, device: str = "cpu") -> harness.Work:
             gan.discriminator_loss(real, rng=rng)[0].backward()
             discriminator_optimizer.step()
         generator_optimizer.zero_grad()
-        gan.generator_loss(BATCH_SIZE, rng=rng)[0].backward(inputs=parameters)
+        gan.generator_loss(real, rng=rng)[0].backward(inputs=parameters)
         generator_optimizer.step()
         average.update()
 

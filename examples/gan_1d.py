@@ -3,9 +3,10 @@
 A generator G turns noise z ~ N(0, I) into numbers. A discriminator D tells them from the data's numbers x. Both learn by playing against
 each other (Goodfellow et al. 2014):
 
-    D's turn       raise   E[log D(x)] + E[log(1 - D(G(z)))]                    equation 1
-    G's turn       raise   E[log D(G(z))]                                       section 3, the non-saturating loss
-    the best D     D*(x) = p_data(x) / (p_data(x) + p_G(x))                     proposition 1
+    for each round:                                                             algorithm 1
+        k times, D's turn:   raise   E[log D(x)] + E[log(1 - D(G(z)))]          equation 1
+        G's turn:            raise   E[log D(G(z))]                             section 3, the non-saturating loss
+    the best D:              D*(x) = p_data(x) / (p_data(x) + p_G(x))           proposition 1
 
 On a line everything can be seen and measured: both densities, D beside D*, the map from z to G(z), the exact distance to the target.
 
@@ -29,7 +30,7 @@ from minigen.lessons import Count, NonNegative, Positive, Share
 from minigen.losses import ADVERSARIAL, adversarial
 from minigen.models import mlp_gan
 from minigen.optim import EMA, Adam, cosine
-from minigen.training import History, Run, save_state, train_discriminator_alone
+from minigen.training import History, Run, fit_game, save_state, train_discriminator_alone
 
 MONITORED, EVALUATED = 5_000, 50_000  # generated numbers that are compared with the target: during training, at the end
 ROWS, FRAMES, FRAME_POINTS = 160, 60, 201  # rows of the history, frames of the animation, points of a curve in it
@@ -61,44 +62,28 @@ class Lesson(lessons.LineLesson[Settings]):
         super().__init__(s)
         self.title = f"{self.density.name}, {s.loss} loss"
         loss = replace(adversarial(s.loss), weight_bound=s.weight_bound or None, penalty=s.penalty)
-        self.gan = mlp_gan(features=1, latent=s.latent, width=s.width, loss=loss, rng=self.rng)
+        sizes = {"latent": s.latent, "width": s.width, "critic_steps": s.critic_steps}
+        self.gan = mlp_gan(features=1, **sizes, loss=loss, rng=self.rng)
 
         def adam(player: mg.nn.Module, rate: float, turns: int) -> Adam:
             return Adam(player, learning_rate=cosine(rate, steps=turns), beta1=s.beta1, beta2=s.beta2)
 
-        self.d_optimizer = adam(self.gan.discriminator, s.discriminator_rate, s.steps * s.critic_steps)
-        self.g_optimizer = adam(self.gan.generator, s.generator_rate, s.steps)
-        self.average = EMA(self.g_optimizer, decay=0.999)  # of G's weights: this generator is the result
+        self.optimizers = {
+            "discriminator": adam(self.gan.discriminator, s.discriminator_rate, s.steps * s.critic_steps),
+            "generator": adam(self.gan.generator, s.generator_rate, s.steps),
+        }
+        self.average = EMA(self.optimizers["generator"], decay=0.999)  # of G's weights: this generator is the result
         self.frames = History()
+        trained = {f"{player}_optimizer": optimizer for player, optimizer in self.optimizers.items()}
         self.run = self.new_run(
             f"GAN, {self.density.name}", rows=ROWS, monitor=self.monitor,
-            parts={
-                "model": self.gan, "discriminator_optimizer": self.d_optimizer, "generator_optimizer": self.g_optimizer,
-                "average": self.average, "frames": self.frames,
-            },
+            parts={"model": self.gan, **trained, "average": self.average, "frames": self.frames},
         )  # fmt: skip
 
     def train(self) -> None:
-        """Play: Goodfellow et al. 2014, algorithm 1."""
-        gan, d_optimizer, g_optimizer, batches = self.gan, self.d_optimizer, self.g_optimizer, self.batches(self.order)
-        for step in self.run:
-            for _ in range(self.settings.critic_steps):
-                x = next(batches)
-                d_optimizer.zero_grad()
-                d_loss, d_terms = gan.discriminator_loss(x, rng=self.rng)
-                d_loss.backward()
-                d_optimizer.step()
-                if self.settings.weight_bound:
-                    d_optimizer.clip_values(self.settings.weight_bound)
-
-            g_optimizer.zero_grad()
-            g_loss, g_terms = gan.generator_loss(len(x), rng=self.rng)
-            g_loss.backward(inputs=gan.generator.parameters())  # through D, but no gradients of D's own
-            g_optimizer.step()
-            self.average.update()
-
-            if self.run.is_due(step):
-                self.run.record(step, **d_terms, **g_terms, generator_gradient=g_optimizer.gradient_norm())
+        """Let the two play in turns."""
+        averages = {"generator": self.average}
+        fit_game(self.gan, self.batches(self.order), self.optimizers, self.run, rng=self.rng, averages=averages)
 
     # --------------------------------------------------------------------------- what is measured, drawn and told
 
@@ -113,7 +98,7 @@ class Lesson(lessons.LineLesson[Settings]):
 
     def discriminator_at(self, x: np.ndarray) -> np.ndarray:
         """Return D at points of the data axis, (M,): a probability, or the score of a critic."""
-        return mg.Tensor(self.gan.discriminate(self.to_network(x))).to("cpu").numpy().ravel()
+        return mg.Tensor(self.gan.discriminator.discriminate(self.to_network(x))).to("cpu").numpy().ravel()
 
     def monitor(self) -> dict[str, float]:
         """Measure the distance to the target, and keep the curves for the animation."""
@@ -123,7 +108,7 @@ class Lesson(lessons.LineLesson[Settings]):
         return {"W1": metrics.wasserstein1_to_quantile(generated, self.density.quantile)}
 
     def measure(self) -> dict:
-        d = self.discriminator_at if self.gan.adversarial_loss.is_probability else None
+        d = self.discriminator_at if self.gan.discriminator.adversarial_loss.is_probability else None
         return metrics.compare_with_density(self.generated(EVALUATED), self.density, discriminator=d) | self.source()
 
     def keep(self) -> None:
@@ -135,14 +120,14 @@ class Lesson(lessons.LineLesson[Settings]):
         return lessons.Samples({"numbers": numbers}, self.densities(numbers, f"{n:,} samples"))
 
     def pictures(self, figures: dict) -> Iterator[tuple[str, lessons.Picture]]:
-        s, history, loss = self.settings, self.run.history, self.gan.adversarial_loss
+        s, history, loss = self.settings, self.run.history, self.gan.discriminator.adversarial_loss
         yield "densities", self.densities(self.generated(EVALUATED), f"{s.steps:,} steps")
         figure = plots.training_curves(
             history.column("step"),
             losses={"D": history.column("discriminator"), "G": history.column("generator")},
             equilibrium=dict(zip("DG", loss.equilibrium, strict=True)),
-            wasserstein=history.column("W1"),
-            wasserstein_floor=metrics.wasserstein1_floor(self.density, MONITORED, rng=self.evaluation_rng("cpu")),
+            distance=history.column("W1"),
+            floor=metrics.wasserstein1_floor(self.density, MONITORED, rng=self.evaluation_rng("cpu")),
             gradient_norm=history.column("generator_gradient"),
             title=self.title,
         )
@@ -163,7 +148,7 @@ class Lesson(lessons.LineLesson[Settings]):
 
     def densities(self, generated: np.ndarray, what: str) -> lessons.Picture:
         """Draw both densities, D beside D*, and the map from z to G(z)."""
-        x, is_probability = self.axis(1001), self.gan.adversarial_loss.is_probability
+        x, is_probability = self.axis(1001), self.gan.discriminator.adversarial_loss.is_probability
         p_data, p_generator = self.density.pdf(x), self.estimate(generated, x)
         z = np.zeros((301, self.gan.latent), np.float32)
         z[:, 0] = np.linspace(-3, 3, len(z))

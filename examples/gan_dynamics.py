@@ -34,7 +34,7 @@ from minigen.losses import adversarial
 from minigen.models import mlp_gan
 from minigen.optim import EMA, Adam, cosine
 from minigen.optim.games import WAYS, bilinear_distances, bilinear_growth, measured_growth, play_bilinear_game
-from minigen.training import fit_adversarial, read_state
+from minigen.training import fit_game, read_state
 
 RATE, STEPS = 0.2, 100  # h and the steps of the bilinear game
 WIDTH, LATENT, BATCH_SIZE = 64, 2, 256  # of each of the three hidden layers of G and D, of z, of a batch
@@ -90,23 +90,23 @@ class Game(lessons.PlanarLesson[Settings]):
         def adam(player: mg.nn.Module, rate: float) -> Adam:
             return Adam(player, learning_rate=cosine(rate, steps=s.steps), beta1=m.beta1, beta2=m.beta2)
 
-        self.d_optimizer = adam(self.gan.discriminator, DISCRIMINATOR_RATE)
-        self.g_optimizer = adam(self.gan.generator, GENERATOR_RATE)
-        self.average = EMA(self.g_optimizer, decay=0.999)  # of G's weights: this generator is judged
+        self.optimizers = {
+            "discriminator": adam(self.gan.discriminator, DISCRIMINATOR_RATE),
+            "generator": adam(self.gan.generator, GENERATOR_RATE),
+        }
+        self.average = EMA(self.optimizers["generator"], decay=0.999)  # of G's weights: this generator is judged
+        trained = {f"{player}_optimizer": optimizer for player, optimizer in self.optimizers.items()}
         own = {"data": density.name, "seed": s.seed, "width": WIDTH, "latent": LATENT, "batch_size": BATCH_SIZE}
         self.run = self.new_run(
             f"{m.label}, {density.name}, seed {s.seed}", rows=40, monitor=self.monitor, configuration=own | m._asdict(),
             file=f"{density.name}-{name}-{s.seed}.safetensors",
-            parts={
-                "model": self.gan, "discriminator_optimizer": self.d_optimizer, "generator_optimizer": self.g_optimizer,
-                "average": self.average, "frames": self.frames,
-            },
+            parts={"model": self.gan, **trained, "average": self.average, "frames": self.frames},
         )  # fmt: skip
 
     def train(self) -> None:
         """Let the two play in turns."""
-        batches, optimizers = self.batches(BATCH_SIZE, self.order), (self.d_optimizer, self.g_optimizer)
-        fit_adversarial(self.gan, batches, *optimizers, self.run, rng=self.rng, average=self.average)
+        batches, averages = self.batches(BATCH_SIZE, self.order), {"generator": self.average}
+        fit_game(self.gan, batches, self.optimizers, self.run, rng=self.rng, averages=averages)
 
     def generated(self, n: int) -> np.ndarray:
         with self.average.applied(), mg.no_grad():

@@ -1,6 +1,7 @@
 """Adversarial losses: against the formulas with probabilities, their gradients in closed form, at extreme logits, at equilibrium."""
 
 import math
+from dataclasses import replace
 from inspect import isfunction
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen import losses
-from minigen.losses import ADVERSARIAL, adversarial, gradient_penalty
+from minigen import losses, nn
+from minigen.losses import ADVERSARIAL, adversarial, gradient_penalty, r1_penalty, smoothed
 from minigen.random import Generator
 
 logits = st.lists(st.floats(-10, 10), min_size=1, max_size=6).map(lambda values: np.array(values)[:, None])  # (N, 1)
@@ -32,6 +33,7 @@ DISCRIMINATOR = {
     "reverse-kl": lambda real, fake: (
         np.mean(np.exp(-real)) - np.mean(1 - fake)
     ),  # of T = -exp(-l): -E[T] + E[-1 - log(-T)]
+    "hinge": lambda real, fake: np.mean(np.maximum(0, 1 - real)) + np.mean(np.maximum(0, 1 + fake)),
     "wasserstein": lambda real, fake: np.mean(fake) - np.mean(real),
     "wasserstein-gp": lambda real, fake: np.mean(fake) - np.mean(real),
 }
@@ -40,6 +42,7 @@ GENERATOR = {
     "nonsaturating": lambda fake: np.mean(-np.log(D(fake))),
     "least-squares": lambda fake: np.mean((fake - 1) ** 2) / 2,
     "reverse-kl": lambda fake: np.mean(-fake),
+    "hinge": lambda fake: np.mean(-fake),
     "wasserstein": lambda fake: np.mean(-fake),
     "wasserstein-gp": lambda fake: np.mean(-fake),
 }
@@ -50,6 +53,7 @@ DISCRIMINATOR_SLOPES = {
     "nonsaturating": (lambda real: -(1 - D(real)), lambda fake: D(fake)),
     "least-squares": (lambda real: real - 1, lambda fake: fake),
     "reverse-kl": (lambda real: -np.exp(-real), np.ones_like),
+    "hinge": (lambda real: np.where(real < 1, -1.0, 0.0), lambda fake: np.where(fake > -1, 1.0, 0.0)),
     "wasserstein": (lambda real: -np.ones_like(real), np.ones_like),
     "wasserstein-gp": (lambda real: -np.ones_like(real), np.ones_like),
 }
@@ -58,6 +62,7 @@ GENERATOR_SLOPES = {
     "nonsaturating": lambda fake: -(1 - D(fake)),
     "least-squares": lambda fake: fake - 1,
     "reverse-kl": lambda fake: -np.ones_like(fake),
+    "hinge": lambda fake: -np.ones_like(fake),
     "wasserstein": lambda fake: -np.ones_like(fake),
     "wasserstein-gp": lambda fake: -np.ones_like(fake),
 }
@@ -66,7 +71,7 @@ GENERATOR_SLOPES = {
 def test_every_loss_is_covered():
     assert set(NAMES) == set(DISCRIMINATOR) == set(GENERATOR)
     assert all(name == adversarial(name).name for name in NAMES)
-    scores = ["least-squares", "wasserstein", "wasserstein-gp"]
+    scores = ["least-squares", "hinge", "wasserstein", "wasserstein-gp"]
     assert [name for name in NAMES if not adversarial(name).is_probability] == scores
     assert [name for name in NAMES if adversarial(name).weight_bound] == ["wasserstein"]
     assert [name for name in NAMES if adversarial(name).penalty] == ["wasserstein-gp"]
@@ -161,10 +166,87 @@ def test_the_reverse_kl_is_a_lower_bound_reached_by_the_log_ratio(real, fake):
     assert bound(np.resize(real, 4)) <= divergence + 1e-12
 
 
+@given(scores=st.lists(st.floats(-5, 5), min_size=4, max_size=4).map(np.array))
+def test_the_hinge_loss_is_least_at_twice_one_minus_the_total_variation(scores):
+    p, q = np.random.default_rng(abs(hash(scores.tobytes())) % 2**32).dirichlet(np.ones(4), 2)
+
+    def of_sign(sign):
+        return float(p @ np.maximum(0, 1 - sign) + q @ np.maximum(0, 1 + sign))
+
+    def by_the_loss(values):  # its means over four points, each weighted by four times its probability
+        real, fake = (mg.tensor(1 - 4 * w * np.maximum(0, 1 - s)) for w, s in ((p, values), (q, -values)))
+        return adversarial("hinge").discriminator(real, -fake).item()
+
+    least = 2 * (1 - 0.5 * np.abs(p - q).sum())
+    assert by_the_loss(np.sign(p - q)) == pytest.approx(of_sign(np.sign(p - q))) == pytest.approx(least)
+    assert by_the_loss(scores) >= least - 1e-12
+
+
+# ------------------------------------------------------------------------------------------------ one-sided label smoothing
+
+
+@pytest.mark.parametrize("name", ["nonsaturating", "minimax", "least-squares"])
+@pytest.mark.parametrize("target", [0.9, 0.5, 1.0])
+def test_the_best_discriminator_under_a_smoothed_target_is_s_p_over_p_plus_q(name, target):
+    p, q = np.random.default_rng(0).dirichlet(np.ones(5), 2)
+    loss = smoothed(adversarial(name), target)
+    share = target * p / (p + q)
+    best = np.log(share / (1 - share)) if loss.is_probability else share
+
+    def slope(scores):
+        # The derivative of sum p f(l) + q h(l): each point is a batch of one.
+        slopes = []
+        for weights, score in zip(np.stack([p, q], 1), scores, strict=True):
+            x, g = (mg.tensor([score], requires_grad=True, dtype="float64") for _ in range(2))
+            of_real, of_fake = mg.grad(loss.discriminator(x, g), [x, g])
+            slopes.append(weights[0] * of_real.item() + weights[1] * of_fake.item())
+        return np.array(slopes)
+
+    np.testing.assert_allclose(slope(best), 0, atol=1e-15)
+    assert (slope(best + 0.1) > 0).all()
+    assert (slope(best - 0.1) < 0).all()
+    equal = mg.tensor([math.log(target / (2 - target)) if loss.is_probability else target / 2], dtype="float64")
+    assert loss.equilibrium == pytest.approx((loss.discriminator(equal, equal).item(), loss.generator(equal).item()))
+
+
+def test_smoothing_leaves_the_generators_loss_and_a_target_of_one_changes_nothing():
+    real, fake = mg.tensor([0.5, -3.0]), mg.tensor([2.0, -30.0])
+    for name in ("nonsaturating", "minimax", "least-squares"):
+        loss = adversarial(name)
+        assert smoothed(loss, 0.9).generator is loss.generator
+        assert smoothed(loss, 1.0).discriminator(real, fake).item() == loss.discriminator(real, fake).item()
+        assert smoothed(loss, 0.9).discriminator(real, fake).item() != loss.discriminator(real, fake).item()
+
+
+def test_losses_without_targets_and_targets_out_of_range_are_refused():
+    for name in ("hinge", "wasserstein", "wasserstein-gp", "reverse-kl"):
+        with pytest.raises(ValueError, match=f"label smoothing: the loss {name} compares its scores with no target"):
+            smoothed(adversarial(name), 0.9)
+    for target in (0.0, 1.1, math.nan):
+        with pytest.raises(
+            ValueError, match=rf"the target of real examples is {target}, expected a number in \(0, 1\]"
+        ):
+            smoothed(adversarial("minimax"), target)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"penalty": -1.0}, "penalty is -1.0, expected a weight of at least 0"),
+        ({"r1": math.nan}, "r1 is nan, expected a weight of at least 0"),
+        ({"weight_bound": 0.0}, "weight_bound is 0.0, expected a number above 0, or None"),
+        ({"r1_every": 0}, "r1_every is 0, expected at least 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, words):
+    with pytest.raises(ValueError, match=f"adversarial loss hinge: {words}"):
+        replace(adversarial("hinge"), **settings)
+
+
 def test_an_unknown_name_lists_the_known_ones():
-    message = r"adversarial loss 'hinge' is unknown; it is one of nonsaturating, minimax, least-squares, reverse-kl, wasserstein"
+    message = r"adversarial loss 'hings' is unknown; it is one of nonsaturating, minimax, least-squares, hinge, reverse-kl, wasserstein"
     with pytest.raises(ValueError, match=message):
-        adversarial("hinge")
+        adversarial("hings")
 
 
 # ---------------------------------------------------------------------------------------------------- the gradient penalty
@@ -225,6 +307,61 @@ def test_the_penalty_of_a_slope_of_one_is_zero_and_of_a_constant_critic_one():
     assert gradient_penalty(lambda y: y @ direction, x, x, rng=Generator(0)).item() == pytest.approx(0, abs=1e-30)
     flat = gradient_penalty(lambda y: 0.0 * mg.sum(y, axis=1, keepdims=True), x, x, rng=Generator(0))
     assert flat.item() == 1  # the norm's kink at 0
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 3), (4, 2, 3), (3, 2, 2, 2)])
+def test_r1_in_closed_form(shape):
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=shape)
+    features = math.prod(shape[1:])
+    root = rng.normal(size=(features, features))
+    matrix = mg.tensor(root + root.T, requires_grad=True)
+    penalty = r1_penalty(lambda y: quadratic(y, matrix), real)
+    rows = real.reshape(shape[0], -1)
+    assert penalty.item() == pytest.approx(np.mean(np.sum((rows @ matrix.data) ** 2, axis=1)), rel=1e-12)
+    # d/dM mean |M x|^2 = 2 M E[x x^T], a second derivative of the critic; as it is computed it is not symmetric.
+    slope = mg.grad(penalty, matrix).data
+    expected = 2 * matrix.data @ (rows.T @ rows) / len(rows)
+    np.testing.assert_allclose(slope + slope.T, expected + expected.T, rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (4, 4, 3), (7, 5, 2)])
+def test_of_three_times_the_first_pixel_the_penalty_is_four_and_r1_nine_at_any_size(size):
+    x = np.random.default_rng(0).normal(size=(6, *size))
+    assert gradient_penalty(lambda y: 3.0 * y[:, 0, 0, :1], x, -x, rng=Generator(0)).item() == pytest.approx(4)
+    assert r1_penalty(lambda y: 3.0 * y[:, 0, 0, :1], x).item() == pytest.approx(9)
+
+
+def test_the_penalty_of_a_convolutional_critic_to_second_order():
+    rng = Generator(0)
+    critic = nn.Sequential(
+        nn.Conv2d(2, 3, kernel_size=3, stride=2, padding=1, rng=rng), nn.Tanh(), nn.Conv2d(3, 1, kernel_size=2, rng=rng), nn.Flatten()
+    )  # fmt: skip
+    real, fake = np.random.default_rng(1).normal(size=(2, 3, 4, 4, 2))
+    names = list(critic.named_parameters())
+
+    def penalty(*weights):
+        parameters = dict(zip(names, weights, strict=True))
+
+        def of(y):
+            h = mg.tanh(mg.conv2d(y, parameters["layers.0.weight"], stride=2, padding=1) + parameters["layers.0.bias"])
+            return mg.conv2d(h, parameters["layers.2.weight"]).reshape(len(y), -1) + parameters["layers.2.bias"]
+
+        return gradient_penalty(of, real, fake, rng=Generator(2))
+
+    weights = [parameter.data.astype(np.float64) for parameter in critic.parameters()]
+    leaves = [mg.tensor(w, requires_grad=True) for w in weights]
+    slopes = mg.grad(penalty(*leaves), leaves, allow_unused=True)  # the last bias moves no slope
+    directions = [np.random.default_rng(3).normal(size=w.shape) for w in weights]
+    step = 1e-5
+    either = [penalty(*(w + sign * step * d for w, d in zip(weights, directions, strict=True))) for sign in (1, -1)]
+    difference = (either[0].item() - either[1].item()) / (2 * step)
+    along = sum(float((s.data * d).sum()) for s, d in zip(slopes, directions, strict=True) if s is not None)
+    assert along == pytest.approx(difference, rel=1e-7)
+    # The layers give the same penalty.
+    of_layers = gradient_penalty(critic, real.astype(np.float32), fake.astype(np.float32), rng=Generator(2))
+    of_functions = penalty(*(mg.tensor(w) for w in weights))
+    assert of_layers.item() == pytest.approx(of_functions.item(), rel=1e-5)
 
 
 def test_the_penalty_refuses_unequal_shapes():

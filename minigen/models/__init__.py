@@ -6,9 +6,12 @@ from minigen.models.belief_net import BeliefNet
 from minigen.models.classifier import ConvClassifier
 from minigen.models.conditionals import BernoulliConditional, CategoricalConditional, LogisticMixtureConditional
 from minigen.models.cvae import CVAE, IndependentPixels, mlp_cvae, mlp_independent_pixels
+from minigen.models.dcgan import DCGANDiscriminator, DCGANGenerator, dcgan
+from minigen.models.game import Game, Turn
 from minigen.models.gan import GAN, Packed, mlp_gan
 from minigen.models.gated_pixelcnn import GatedPixelCNN
 from minigen.models.gaussian import Gaussian
+from minigen.models.judge import ImagePool, Judge
 from minigen.models.language_model import LanguageModel, RecurrentLanguageModel, TransformerLanguageModel
 from minigen.models.latent import inpaint, interpolate
 from minigen.models.likelihoods import LIKELIHOODS, pixel_likelihood
@@ -25,10 +28,10 @@ from minigen.models.vae import VAE, Posterior, conv_vae, mlp_vae
 
 __all__ = [
     "CVAE", "GAN", "LIKELIHOODS", "MADE", "NADE", "VAE", "Autoencoder", "BeliefNet", "BernoulliConditional",
-    "CategoricalConditional", "ConvClassifier", "FittedPosteriors", "GatedPixelCNN", "Gaussian", "IndependentPixels",
-    "LanguageModel", "LogisticMixtureConditional", "NGram", "OrderingMixture", "Packed", "PixelCNN", "PixelRNN", "Posterior",
-    "RecurrentLanguageModel", "Segmenter", "Together", "TransformerLanguageModel", "TruncatedBackpropagation", "conv_autoencoder",
-    "conv_vae", "fine_tuned", "fit_posteriors", "inpaint", "interpolate", "intersection_over_union", "linear_probe",
-    "mlp_autoencoder", "mlp_cvae", "mlp_gan", "mlp_independent_pixels", "mlp_vae", "ordering_mixture", "pixel_likelihood",
-    "posterior_table",
+    "CategoricalConditional", "ConvClassifier", "DCGANDiscriminator", "DCGANGenerator", "FittedPosteriors", "Game", "GatedPixelCNN",
+    "Gaussian", "ImagePool", "IndependentPixels", "Judge", "LanguageModel", "LogisticMixtureConditional", "NGram", "OrderingMixture",
+    "Packed", "PixelCNN", "PixelRNN", "Posterior", "RecurrentLanguageModel", "Segmenter", "Together", "TransformerLanguageModel",
+    "TruncatedBackpropagation", "Turn", "conv_autoencoder", "conv_vae", "dcgan", "fine_tuned", "fit_posteriors", "inpaint",
+    "interpolate", "intersection_over_union", "linear_probe", "mlp_autoencoder", "mlp_cvae", "mlp_gan", "mlp_independent_pixels",
+    "mlp_vae", "ordering_mixture", "pixel_likelihood", "posterior_table",
 ]  # fmt: skip

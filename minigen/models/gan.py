@@ -8,94 +8,158 @@ They play
 For a fixed G the best discriminator is D*(x) = p_data(x) / (p_data(x) + p_g(x))                               proposition 1
 and V(D*, G) = -log 4 + 2 JSD(p_data || p_g), which is least, -log 4, where p_g = p_data.                          theorem 1
 
-Other losses put other distances in the place of JSD; see `minigen.losses`.
+The two take turns, and each descends on its own side of the game by stochastic gradients:                          algorithm 1
+
+    for each round:
+        k times:
+            take a batch of real examples x and a batch of noise z
+            D <- optimizer step along the gradient of D's loss on x and G(z)
+            clip D's weights to [-c, c], where the loss asks for it (Arjovsky et al. 2017, algorithm 1)
+        take a batch of noise z
+        G <- optimizer step along the gradient of G's loss on G(z)
+
+Other losses put other distances in the place of JSD; see `minigen.losses`. Networks that are given a condition y, such as a label, beside
+z and x learn p(x | y) (Mirza & Osindero 2014, "Conditional Generative Adversarial Nets").
 
 A generator may *collapse* onto a few modes of the data. A discriminator that judges m examples at once, all real or all generated, sees
 that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordinary discriminator of m times as many features (`Packed`).
 """
 
+from collections.abc import Iterator
 from functools import partial
+from typing import Any, Literal
 
 import minigen.ops as ops
 from minigen import nn
-from minigen.backend import Array
 from minigen.engine import Tensor, TensorLike, no_grad
-from minigen.losses import AdversarialLoss, adversarial, gradient_penalty
+from minigen.guards import guard
+from minigen.losses import AdversarialLoss
+from minigen.models.game import Turn
+from minigen.models.judge import Judge
 from minigen.models.perceptron import mlp
+from minigen.optim import EMA
 from minigen.random import Generator
+from minigen.sizes import counts
+
+STATISTICS_BATCHES, STATISTICS_BATCH = 20, 100
+"""Generated batches over which batch normalization's statistics are collected for an averaged generator, and the examples in each."""
 
 
 class GAN(nn.Module):
-    """Two networks and the loss by which they play.
+    """A generator and a judge, its discriminator.
+
+    A batch is real examples, (N, ...), or a pair of these and a condition, which generated examples then have, too.
 
     Args:
-        generator: maps z, (N, latent), to examples, (N, ...).
-        discriminator: maps examples to one number each, (N, 1): the logit of D, or an unbounded score, as the loss has it.
+        generator: maps z, (N, latent), and a condition where there is one, to examples, (N, ...).
+        discriminator: tells real examples from generated ones; it holds the loss by which they play.
         latent: the dimension of z.
-        loss: one of `minigen.losses.ADVERSARIAL`, or its name.
+        noise: "normal" for z ~ N(0, I), "uniform" for z ~ U[-1, 1].
+        critic_steps: k, the discriminator's steps to one of the generator's.
 
     Raises:
-        ValueError: the loss has a gradient penalty, and the discriminator batch normalization.
+        ValueError: latent or critic_steps is below 1, or the noise is another.
 
     Example:
         >>> rng = Generator(0)
-        >>> gan = mlp_gan(features=1, latent=2, width=8, rng=rng)
+        >>> gan = mlp_gan(features=1, latent=2, width=8, critic_steps=5, rng=rng)
         >>> gan.sample(5, rng=rng).shape
         (5, 1)
-        >>> loss, terms = gan.generator_loss(5, rng=rng)
-        >>> loss.shape, list(terms)
-        ((), ['generator'])
+        >>> [(turn.player, turn.repeats) for turn in gan.turns()]
+        [('discriminator', 5), ('generator', 1)]
     """
 
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: Judge,
         *,
         latent: int,
-        loss: str | AdversarialLoss = "nonsaturating",
+        noise: Literal["normal", "uniform"] = "normal",
+        critic_steps: int = 1,
     ) -> None:
+        self.latent, self.critic_steps = counts("GAN", latent=latent, critic_steps=critic_steps)
+        if noise not in ("normal", "uniform"):
+            raise ValueError(f"GAN: noise is {noise!r}, expected 'normal' or 'uniform'")
         self.generator = generator
         self.discriminator = discriminator
-        self.latent = latent
-        self.adversarial_loss = adversarial(loss) if isinstance(loss, str) else loss
-        if self.adversarial_loss.penalty:
-            for name, part in discriminator.named_modules().items():
-                if isinstance(part, nn.BatchNorm):
-                    raise ValueError(
-                        f"GAN: the loss {self.adversarial_loss.name} penalizes the slope at each example on its own, but D's "
-                        f"{name} is a BatchNorm, by which one example's score depends on all others'; leave it out"
-                    )
+        self.noise = noise
 
-    def sample(self, n: int, *, rng: Generator) -> Tensor:
+    def turns(self) -> list[Turn]:
+        """Return the discriminator's turn and the generator's; between them, where R1 is due now and then, the turn in which it is."""
+        rules = self.discriminator.adversarial_loss
+        turns = [
+            Turn(
+                "discriminator", self.discriminator, self.discriminator_loss, repeats=self.critic_steps, draws=True,
+                weight_bound=rules.weight_bound,
+            ),
+            Turn("generator", self.generator, self.generator_loss),
+        ]  # fmt: skip
+        if rules.r1 and rules.r1_every > 1:
+            turns.insert(1, Turn("discriminator", self.discriminator, self.r1_loss, every=rules.r1_every))
+        return turns
+
+    def draw_latent(self, n: int, *, rng: Generator) -> Any:
+        """Draw the noise of n examples, (n, latent)."""
+        if self.noise == "uniform":
+            return rng.uniform((n, self.latent), low=-1.0, high=1.0)
+        return rng.normal((n, self.latent))
+
+    def sample(self, n: int, condition: Any = None, *, rng: Generator) -> Tensor:
         """Return n generated examples, (n, ...)."""
-        return self.generator(rng.normal((n, self.latent)))
+        return self.generate(self.draw_latent(n, rng=rng), condition)
 
-    def discriminator_loss(self, real: TensorLike, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return D's loss on a batch of real examples, (N, ...), and as many generated ones, which are constants to D.
+    def generate(self, z: TensorLike, condition: Any = None) -> Tensor:
+        """Return the examples that G makes of noise, (N, latent) -> (N, ...)."""
+        return self.generator(z) if condition is None else self.generator(z, condition)
 
-        Where the loss has a gradient penalty, it is added and named as a term of its own; the term "discriminator" is without it.
-        """
+    def discriminator_loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return D's loss on a batch and as many generated examples, and its terms; see `Judge.loss`."""
+        real, condition = split_batch(batch)
         with no_grad():
-            fake = self.sample(len(real), rng=rng)
-        loss = self.adversarial_loss.discriminator(self.discriminator(real), self.discriminator(fake))
-        terms = {"discriminator": loss.detach()}
-        if self.adversarial_loss.penalty:
-            penalty = gradient_penalty(self.discriminator, real, fake, rng=rng)
-            terms["gradient_penalty"] = penalty.detach()
-            loss = loss + self.adversarial_loss.penalty * penalty
-        return loss, terms
+            fake = self.sample(len(real), condition, rng=rng)
+        return self.discriminator.loss(real, fake, condition, rng=rng)
 
-    def generator_loss(self, n: int, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return G's loss on n generated examples. Its gradient flows through D; only that of G's parameters is wanted."""
-        loss = self.adversarial_loss.generator(self.discriminator(self.sample(n, rng=rng)))
+    def generator_loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return G's loss on as many generated examples as the batch has, under its conditions.
+
+        The gradient flows through D; only that of G's parameters is wanted.
+        """
+        real, condition = split_batch(batch)
+        loss = self.discriminator.verdict(self.sample(len(real), condition, rng=rng), condition)
         return loss, {"generator": loss.detach()}
 
-    def discriminate(self, x: TensorLike) -> Array:
-        """Return, without a graph, D(x), (N, 1): a probability, or the bare score where the loss makes it none."""
-        with no_grad():
-            scores = self.discriminator(x)
-            return (ops.sigmoid(scores) if self.adversarial_loss.is_probability else scores).data
+    def r1_loss(self, batch: Any, *, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return D's penalty R1 on a batch, with the weight that it has where it is a turn of its own."""
+        return self.discriminator.r1_loss(*split_batch(batch))
+
+    @guard
+    def averaged(self, average: EMA, *, rng: Generator, conditions: Any = None) -> Iterator[None]:
+        """Inside the block, G is in evaluation mode with averaged weights and the running statistics that go with them.
+
+        The running statistics are of the weights that G had in training. For the averaged ones they are collected anew, over generated
+        batches; afterwards G has its own again, bitwise. Inside, one z gives one example, alone or in any company.
+
+        Args:
+            average: of G's parameters.
+            rng: draws z for those batches, if G has batch normalization.
+            conditions: for a conditional G: those of a batch, 2 examples or more, from which each batch is generated.
+        """
+        size = STATISTICS_BATCH if conditions is None else len(conditions)
+        given = () if conditions is None else (conditions,)
+        batches = ((self.draw_latent(size, rng=rng), *given) for _ in range(STATISTICS_BATCHES))
+        with average.applied(), nn.statistics_of(self.generator, batches), nn.evaluating(self.generator):
+            yield
+
+
+def split_batch(batch: Any) -> tuple[Any, Any]:
+    """Return the examples of a batch and their condition: a batch is a pair of both, or examples alone.
+
+    Example:
+        >>> split_batch(("images", "labels")), split_batch("images")
+        (('images', 'labels'), ('images', None))
+    """
+    return batch if isinstance(batch, tuple) else (batch, None)
 
 
 class Packed(nn.Module):
@@ -130,6 +194,7 @@ def mlp_gan(
     width: int,
     depth: int = 2,
     pack: int = 1,
+    critic_steps: int = 1,
     rng: Generator,
     loss: str | AdversarialLoss = "nonsaturating",
 ) -> GAN:
@@ -141,8 +206,9 @@ def mlp_gan(
         width: units in a hidden layer.
         depth: hidden layers of each.
         pack: examples that the discriminator sees at once; see `Packed`.
+        critic_steps: as for `GAN`.
         rng: draws the initial weights.
-        loss: as for `GAN`.
+        loss: as for `Judge`.
 
     Example:
         >>> gan = mlp_gan(features=2, latent=4, width=8, depth=3, pack=2, rng=Generator(0))
@@ -157,4 +223,4 @@ def mlp_gan(
     )
     if pack > 1:
         discriminator = Packed(discriminator, size=pack)
-    return GAN(generator, discriminator, latent=latent, loss=loss)
+    return GAN(generator, Judge(discriminator, loss=loss), latent=latent, critic_steps=critic_steps)

@@ -32,7 +32,7 @@ from minigen.nn.layers import (
     Tanh,
 )
 from minigen.nn.module import Buffer, Module, Parameter, check_state, check_whole, evaluating
-from minigen.nn.norm import BatchNorm, ConditionalBatchNorm, frozen_statistics
+from minigen.nn.norm import BatchNorm, ConditionalBatchNorm, frozen_statistics, statistics_of
 from minigen.nn.recurrent import GRU, LSTM, RNN, detached
 from minigen.nn.reparametrized import EqualizedLearningRate, Reparametrized, SpectralNorm, WeightNorm
 from minigen.nn.residual import ResidualBlock
@@ -46,6 +46,6 @@ __all__ = [
     "LearnedPositions", "Linear", "MaskedConv2d", "MaskedLinear", "MaxPool2d", "MinibatchStdDev", "Module", "MultiHeadAttention",
     "Parameter", "PixelNorm", "PixelShuffle", "ReLU", "Reparametrized", "Reshape", "ResidualBlock", "SelfAttention2d", "Sequential",
     "SiLU", "Sigmoid", "SinusoidalEmbedding", "Softmax", "Softplus", "SpectralNorm", "Tanh", "TransformerBlock", "Upsample2d", "WeightNorm",
-    "channel_mask", "check_state", "check_whole", "detached", "evaluating", "frozen_statistics", "in_batches", "init", "summary",
-    "tap_mask",
+    "channel_mask", "check_state", "check_whole", "detached", "evaluating", "frozen_statistics", "in_batches", "init", "statistics_of",
+    "summary", "tap_mask",
 ]  # fmt: skip

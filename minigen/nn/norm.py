@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import minigen.ops as ops
 from minigen.backend import Array
-from minigen.engine import Tensor, TensorLike
+from minigen.engine import Tensor, TensorLike, no_grad
 from minigen.guards import attribute_set, guard
 from minigen.nn.embedding import checked_indices
 from minigen.nn.module import Buffer, Module, Parameter
@@ -183,3 +183,43 @@ def frozen_statistics(module: Module) -> Iterator[None]:
     layers = [part for part in module.named_modules().values() if isinstance(part, BatchNorm)]
     with attribute_set(layers, "is_frozen", True):
         yield
+
+
+@guard
+def statistics_of(module: Module, inputs: Iterable[tuple[Any, ...]]) -> Iterator[None]:
+    """Inside the block, batch normalization has the running statistics of the given inputs; afterwards each layer has its own again.
+
+    For a module whose weights are not those with which the statistics were collected, such as the average of a training's weights. The
+    module runs on the inputs in training mode, each input counting the same.
+
+    Args:
+        module: any; without batch normalization nothing is computed.
+        inputs: the arguments of each pass; at least one, if there is batch normalization.
+
+    Raises:
+        ValueError: there are no inputs.
+
+    Example:
+        >>> layer = BatchNorm(1)
+        >>> with statistics_of(layer, [(np.array([[1.0], [3.0]], "float32"),), (np.array([[3.0], [5.0]], "float32"),)]):
+        ...     print(layer.running_mean.data, layer.running_var.data)
+        [3.] [2.]
+        >>> layer.running_mean.data
+        array([0.], dtype=float32)
+    """
+    layers = [part for part in module.named_modules().values() if isinstance(part, BatchNorm)]
+    kept = [(buffer, buffer.data.copy()) for layer in layers for buffer in (layer.running_mean, layer.running_var)]
+    passes = 0
+    try:
+        if layers:
+            parts = list(module.named_modules().values())
+            with no_grad(), attribute_set(parts, "training", True), attribute_set(layers, "is_frozen", False):
+                for passes, arguments in enumerate(inputs, 1):
+                    with attribute_set(layers, "momentum", 1 / passes):
+                        module(*arguments)
+            if not passes:
+                raise ValueError("statistics_of: there are no inputs; batch normalization needs at least one batch")
+        yield
+    finally:
+        for buffer, values in kept:
+            buffer.assign(values)

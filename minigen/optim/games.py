@@ -12,7 +12,7 @@ gradients turn around the equilibrium (0, 0) and never point at it. For numbers 
     extragradient   |(x', y')|^2 = (1 - h^2 + h^4) |(x, y)|^2                 spirals in, for h < 1; fastest at h = 1/sqrt(2)
 
 For vectors and a matrix, V = x^T A y, each pair of singular vectors of A is such a game of its own, with its singular value for A; the
-alternating steps keep |x|^2 + |y|^2 - eta x^T A y. `training.fit_adversarial` alternates.
+alternating steps keep |x|^2 + |y|^2 - eta x^T A y. `training.fit_game` alternates.
 """
 
 import math

@@ -135,8 +135,9 @@ def training_curves(
     *,
     losses: Mapping[str, ArrayLike],
     equilibrium: Mapping[str, float | None] | None = None,
-    wasserstein: ArrayLike,
-    wasserstein_floor: float | None = None,
+    distance: ArrayLike,
+    distance_label: str = "$W_1$",
+    floor: float | None = None,
     gradient_norm: ArrayLike,
     title: str = "",
 ) -> Figure:
@@ -147,8 +148,9 @@ def training_curves(
         losses: the loss of each player, (T,), by label. "D" and "G" have their fixed colours.
         equilibrium: the loss of a player at equilibrium, by the same labels, such as log 4 for the minimax "D"; None
             where it has none.
-        wasserstein: (T,), the distance W1 between generated and real samples, in the data's units.
-        wasserstein_floor: the W1 that perfect samples would show, which is above 0 since samples are finite.
+        distance: (T,), how far generated samples are from real ones.
+        distance_label: what measures it; by default W1, in the data's units.
+        floor: the distance that perfect samples would show, which is above 0 since samples are finite.
         gradient_norm: (T,), the Euclidean norm of the generator's gradient.
         title: stands above the panels.
 
@@ -159,15 +161,15 @@ def training_curves(
         >>> steps = np.arange(3)
         >>> figure = training_curves(
         ...     steps, losses={"D": [1.2, 1.3, 1.4], "G": [0.9, 0.8, 0.7]},
-        ...     wasserstein=[1.0, 0.1, 0.05], gradient_norm=[1.0, 2.0, 0.5],
+        ...     distance=[1.0, 0.1, 0.05], gradient_norm=[1.0, 2.0, 0.5],
         ... )
         >>> [panel.get_ylabel() for panel in figure.axes]
         ['loss', '$W_1$', 'gradient norm of $G$']
     """
     steps = np.asarray(steps)
-    w1 = curve("training_curves: wasserstein", wasserstein, steps.size)
+    distances = curve("training_curves: distance", distance, steps.size)
     figure = new_figure(8.5, 8.0, title)
-    loss, distance, norm = figure.subplots(3, 1, sharex=True)
+    loss, far, norm = figure.subplots(3, 1, sharex=True)
     for i, (label, values) in enumerate(losses.items()):
         line = stroke(label, i)
         loss.plot(steps, curve(f"training_curves: losses[{label!r}]", values, steps.size), label=label, **line.keywords)
@@ -177,12 +179,11 @@ def training_curves(
     loss.set_ylabel("loss")
     legend_above(loss)
 
-    distance.plot(steps, w1, label="generated samples", **FIXED["G"].keywords)
-    if wasserstein_floor is not None:
-        label = f"perfect samples: {wasserstein_floor:.3g}"
-        distance.axhline(wasserstein_floor, label=label, **FIXED["exact"].keywords)
-    distance.set(yscale="log", ylabel="$W_1$")
-    legend_above(distance)
+    far.plot(steps, distances, label="generated samples", **FIXED["G"].keywords)
+    if floor is not None:
+        far.axhline(floor, label=f"perfect samples: {floor:.3g}", **FIXED["exact"].keywords)
+    far.set(yscale="log", ylabel=distance_label)
+    legend_above(far)
 
     norm.plot(steps, curve("training_curves: gradient_norm", gradient_norm, steps.size), **FIXED["G"].keywords)
     norm.set(yscale="log", ylabel="gradient norm of $G$", xlabel="training step")

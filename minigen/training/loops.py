@@ -1,9 +1,9 @@
 """The two training loops, as they stand on a lecture's slide."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from minigen.models import GAN
+from minigen.models import Game, Turn
 from minigen.nn import Module
 from minigen.optim import EMA, Optimizer
 from minigen.optim.schedules import Schedule
@@ -83,58 +83,74 @@ def next_batch(batches: Iterator[Any], step: int) -> Any:
         ) from error
 
 
-def fit_adversarial(
-    model: GAN,
+def fit_game(
+    game: Game,
     batches: Iterator[Any],
-    discriminator_optimizer: Optimizer,
-    generator_optimizer: Optimizer,
+    optimizers: Mapping[str, Optimizer],
     run: Run,
     *,
     rng: Generator,
-    critic_steps: int = 1,
-    average: EMA | None = None,
+    averages: Mapping[str, EMA] | None = None,
 ) -> None:
-    """Let two networks play: Goodfellow et al. 2014, algorithm 1.
+    """Let players take turns.
 
-        for each step:
-            k times:
-                take a batch of real examples x and a batch of noise z
-                D <- optimizer step along the gradient of D's loss on x and G(z)
-                clip D's weights to [-c, c], where the loss asks for it (Arjovsky et al. 2017, algorithm 1)
-            take a batch of noise z
-            G <- optimizer step along the gradient of G's loss on G(z)
+        for each round, for each turn that is played in it, as many times as the turn has repeats:
+            take a new batch, if the turn draws one
+            theta of its player <- optimizer step along the gradient of its loss
 
     Args:
-        model: has `discriminator_loss(real, rng=...)`, `generator_loss(n, rng=...)`, and an `adversarial_loss` with c, its `weight_bound`.
-        batches: yields real examples.
-        discriminator_optimizer: over D's parameters.
-        generator_optimizer: over G's parameters.
-        run: counts the steps and records both losses and the norm of G's gradient, `generator_gradient`.
+        game: has `turns()`; see `models.game`. For a GAN this is algorithm 1 of Goodfellow et al. 2014.
+        batches: yields what the losses take.
+        optimizers: by the player's name, over its parameters.
+        run: counts the rounds, and records the terms of the losses that were computed in a round, and the norm of each player's gradient,
+            `<player>_gradient`.
         rng: draws the noise.
-        critic_steps: k, the discriminator's steps to one of the generator's.
-        average: of G's parameters; is updated after every step.
+        averages: of players' parameters, by their names; each is updated after every round.
+
+    Raises:
+        FloatingPointError: a loss or a term of it is not finite; see `Run.stop_if_diverged`.
+        ValueError: players and optimizers do not belong together, the first turn draws no batch, or the batches end before the run does.
     """
-    if critic_steps < 1:
-        raise ValueError(f"fit_adversarial: critic_steps = {critic_steps} must be at least 1")
-    generator_parameters = model.generator.parameters()
-    weight_bound = model.adversarial_loss.weight_bound
+    turns, averages = game.turns(), averages or {}
+    _check_players(turns, optimizers, averages)
+    moves = [(turn, optimizers[turn.player], turn.network.parameters()) for turn in turns]
     for step in run:
-        for _ in range(critic_steps):
-            real = next_batch(batches, step)
-            discriminator_optimizer.zero_grad()
-            loss, discriminator_terms = model.discriminator_loss(real, rng=rng)
-            loss.backward()
-            discriminator_optimizer.step()
-            if weight_bound is not None:
-                discriminator_optimizer.clip_values(weight_bound)
-
-        generator_optimizer.zero_grad()
-        loss, generator_terms = model.generator_loss(len(real), rng=rng)
-        loss.backward(inputs=generator_parameters)  # through D, but D's own gradients are not computed
-        generator_optimizer.step()
-        if average:
+        terms: dict[str, Any] = {}
+        for turn, optimizer, parameters in moves:
+            if step % turn.every:
+                continue
+            for _ in range(turn.repeats):
+                if turn.draws:
+                    batch = next_batch(batches, step)
+                optimizer.zero_grad()
+                loss, found = turn.loss(batch, rng=rng)
+                run.stop_if_diverged(step, loss, found)
+                loss.backward(inputs=parameters)  # through other players, but no gradients of their own
+                optimizer.step()
+                if turn.weight_bound is not None:
+                    optimizer.clip_values(turn.weight_bound)
+            terms |= found
+        for average in averages.values():
             average.update()
-
         if run.is_due(step):
-            terms = discriminator_terms | generator_terms
-            run.record(step, **terms, generator_gradient=generator_optimizer.gradient_norm())
+            norms = {f"{player}_gradient": optimizer.gradient_norm() for player, optimizer in optimizers.items()}
+            run.record(step, **terms, **norms)
+
+
+def _check_players(turns: Sequence[Turn], optimizers: Mapping[str, Optimizer], averages: Mapping[str, EMA]) -> None:
+    players = {turn.player for turn in turns}
+    if players != set(optimizers) or not players >= set(averages):
+        found = f"optimizers for {_listed(optimizers)}" + (f" and averages of {_listed(averages)}" if averages else "")
+        raise ValueError(
+            f"fit_game: the players are {_listed(players)}, but there are {found}; each player needs an optimizer of its own"
+        )
+    if not turns[0].draws:
+        raise ValueError(f"fit_game: the first turn, that of {turns[0].player}, has no batch; give it draws=True")
+    for turn in turns:
+        own = {id(parameter) for parameter in turn.network.parameters()}
+        if own != {id(parameter) for parameter in optimizers[turn.player].arena.parameters.values()}:
+            raise ValueError(f"fit_game: the optimizer for {turn.player} is not over the parameters of its network")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nobody"

@@ -120,6 +120,40 @@ def test_statistics_thaw_after_an_error():
     assert not layer.is_frozen
 
 
+# ------------------------------------------------------------------------------------------- statistics collected anew
+
+
+def test_statistics_of_inputs_are_their_mean_and_variance_and_those_of_training_come_back_bitwise():
+    net = nn.Sequential(nn.BatchNorm(2), nn.Sequential(nn.BatchNorm(2, momentum=0.3)))
+    net(drawn(50, 2, mean=7.0))
+    before = statistics(net)
+    batches = [drawn(40, 2, mean=3.0, scale=2.0) for _ in range(5)]
+    net.eval()
+    with nn.statistics_of(net, [(x,) for x in batches]):
+        mean, variance, *_ = statistics(net)
+        np.testing.assert_allclose(mean, np.mean([x.mean(0) for x in batches], 0), rtol=1e-5)
+        np.testing.assert_allclose(variance, np.mean([x.var(0, ddof=1) for x in batches], 0), rtol=1e-5)
+        assert not net.training
+        one = net(batches[0][:1]).data
+        np.testing.assert_array_equal(net(batches[0][:7]).data[:1], one)  # in any company
+    for a, b in zip(statistics(net), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [layer.momentum for layer in (net[0], net[1][0])] == [0.1, 0.3]
+
+
+def test_statistics_come_back_after_an_error_and_need_inputs():
+    layer = nn.BatchNorm(1)
+    before = statistics(layer)
+    with pytest.raises(ArithmeticError), nn.statistics_of(layer, [(drawn(5, 1),)]):
+        raise ArithmeticError
+    with pytest.raises(ValueError, match="statistics_of: there are no inputs"), nn.statistics_of(layer, []):
+        pass
+    for a, b in zip(statistics(layer), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with nn.statistics_of(nn.ReLU(), []):  # without batch normalization none are needed
+        pass
+
+
 # ------------------------------------------------------------------------------------------------------------ classes
 
 

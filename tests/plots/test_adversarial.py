@@ -91,7 +91,7 @@ falling = 10.0 ** -np.arange(5)
 def test_training_curves_has_the_losses_the_distance_and_the_gradient():
     figure = plots.training_curves(
         steps, losses={"D": falling + 1, "G": falling + 2}, equilibrium={"D": np.log(4), "G": None},
-        wasserstein=falling, wasserstein_floor=0.02, gradient_norm=2 * falling,
+        distance=falling, floor=0.02, gradient_norm=2 * falling,
     )  # fmt: skip
     loss, distance, norm = figure.axes
     assert list(lines(loss)) == ["D", "D at equilibrium: 1.386", "G"]
@@ -104,7 +104,7 @@ def test_training_curves_has_the_losses_the_distance_and_the_gradient():
     np.testing.assert_array_equal(norm.lines[0].get_xydata(), np.column_stack([steps, 2 * falling]))
     assert [panel.get_yscale() for panel in figure.axes] == ["linear", "log", "log"]
     with pytest.raises(ValueError, match=r"training_curves: losses\['G'\] has shape \(4,\), expected \(5,\)"):
-        plots.training_curves(steps, losses={"G": falling[1:]}, wasserstein=falling, gradient_norm=falling)
+        plots.training_curves(steps, losses={"G": falling[1:]}, distance=falling, gradient_norm=falling)
 
 
 def test_saturation_shows_proportion_as_a_parallel_course():

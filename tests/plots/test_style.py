@@ -27,7 +27,7 @@ def _gan():
 
 def _training():
     return plots.training_curves(
-        t, losses={"D": t, "G": 1 / t}, equilibrium={"D": 1.386, "G": 0.693}, wasserstein=1 / t, wasserstein_floor=0.1,
+        t, losses={"D": t, "G": 1 / t}, equilibrium={"D": 1.386, "G": 0.693}, distance=1 / t, floor=0.1,
         gradient_norm=1 / t, title="title",
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from minigen.losses import ADVERSARIAL
 from minigen.models import mlp_gan
 from minigen.optim import EMA, SGD, Adam, AdamW, RMSProp
 from minigen.random import Generator
-from minigen.training import Run, fit_adversarial, fit_likelihood, load_state, save_state
+from minigen.training import Run, fit_game, fit_likelihood, load_state, save_state
 
 OPTIMIZERS = {
     "SGD": lambda model: SGD(model, learning_rate=1e-2),
@@ -70,8 +70,8 @@ class Perceptron(nn.Module):
         return loss, {"negative_log_likelihood": loss.detach()}
 
 
-def adversarial_training(device, loss="nonsaturating", optimizer=OPTIMIZERS["Adam"], seed=0):
-    gan = mlp_gan(features=1, latent=2, width=16, rng=Generator(seed), loss=loss).to(device)
+def adversarial_training(device, loss="nonsaturating", optimizer=OPTIMIZERS["Adam"], seed=0, critic_steps=1):
+    gan = mlp_gan(features=1, latent=2, width=16, rng=Generator(seed), loss=loss, critic_steps=critic_steps).to(device)
     generator_optimizer = optimizer(gan.generator)
     samples = density_batches(target("mixture"), batch_size=32, rng=Generator(seed + 1))
     return {
@@ -82,6 +82,12 @@ def adversarial_training(device, loss="nonsaturating", optimizer=OPTIMIZERS["Ada
         "rng": Generator(seed + 2, device=device),
         "average": EMA(generator_optimizer),
     }
+
+
+def play(training, run):
+    optimizers = {player: training[f"{player}_optimizer"] for player in ("discriminator", "generator")}
+    averages = {"generator": training["average"]}
+    fit_game(training["model"], training["batches"], optimizers, run, rng=training["rng"], averages=averages)
 
 
 def likelihood_training(device, optimizer, seed=0):
@@ -101,9 +107,9 @@ def likelihood_training(device, optimizer, seed=0):
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
 def test_adversarial_steps_read_nothing_from_the_device(loss, double):
-    training = adversarial_training(double, loss)
+    training = adversarial_training(double, loss, critic_steps=2)
     with strict_cupy.counting() as transfers:
-        fit_adversarial(**training, run=SilentRun(steps=3, progress=False), critic_steps=2)
+        play(training, SilentRun(steps=3, progress=False))
     assert transfers.to_host == []
     # What goes to the device is the data: a batch for each of D's steps.
     assert len(transfers.to_device) == 6, transfers.to_device
@@ -121,10 +127,12 @@ def test_recording_reads_one_number_for_each_figure(double):
     training = adversarial_training(double, "wasserstein-gp")
     run = Run(steps=7, every=3, progress=False)
     with strict_cupy.counting() as transfers:
-        fit_adversarial(**training, run=run)
+        play(training, run)
     figures = [set(row) - {"step"} for row in run.history.rows]
-    assert figures == 3 * [{"discriminator", "gradient_penalty", "generator", "generator_gradient"}]
-    assert len(transfers.to_host) == 3 * 4, transfers.to_host
+    assert figures == 3 * [
+        {"discriminator", "gradient_penalty", "generator", "discriminator_gradient", "generator_gradient"}
+    ]
+    assert len(transfers.to_host) == 3 * 5, transfers.to_host
 
 
 def test_clipping_gradients_leaves_their_norm_on_the_device(double):
@@ -164,7 +172,7 @@ def test_adversarial_training_ends_where_it_ends_on_the_cpu(loss, gpu_or_double)
     here, there = (adversarial_training(device, loss) for device in ("cpu", gpu_or_double))
     runs = [Run(steps=8, every=2, progress=False) for _ in range(2)]
     for training, run in zip((here, there), runs, strict=True):
-        fit_adversarial(**training, run=run)
+        play(training, run)
     assert_same_trajectory(here, there, 1e-6)
     for ours, theirs in zip(runs[1].history.rows, runs[0].history.rows, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-5)
@@ -187,7 +195,7 @@ def kept(training):
 
 def test_a_checkpoint_is_one_file_whatever_the_device_and_loads_on_any(tmp_path, gpu_or_double):
     there = adversarial_training(gpu_or_double)
-    fit_adversarial(**there, run=SilentRun(steps=3, progress=False))
+    play(there, SilentRun(steps=3, progress=False))
     save_state(tmp_path / "there.safetensors", **kept(there))
 
     here = adversarial_training("cpu", seed=5)

@@ -1,21 +1,20 @@
-"""The two loops: the order of algorithm 1, whose gradient is written where, repeatability; and the saturation experiment."""
+"""The two loops: the order of turns, whose gradient is written where, repeatability; and the saturation experiment."""
 
 import copy
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import minigen as mg
 from minigen.data import Gaussian, density_batches, target
-from minigen.losses import ADVERSARIAL, adversarial
-from minigen.models import mlp_gan
+from minigen.losses import ADVERSARIAL
+from minigen.models import Turn, mlp_gan
 from minigen.models.gaussian import Gaussian as GaussianModel
 from minigen.nn import Module, Parameter
 from minigen.optim import EMA, SGD, Adam, linear_warmup
 from minigen.random import Generator
-from minigen.training import Run, fit_adversarial, fit_likelihood, read_state, train_discriminator_alone
+from minigen.training import Run, fit_game, fit_likelihood, read_state, train_discriminator_alone
 
 # ------------------------------------------------------------------------------------------------------ the order of calls
 
@@ -53,9 +52,22 @@ class RecordingAverage(EMA):
 class RecordingModel(Module):
     """In place of a GAN: its losses depend on both players, and log what they were given."""
 
-    def __init__(self, log, loss="nonsaturating"):
+    def __init__(self, log, critic_steps=1, weight_bound=None):
         self.generator, self.discriminator, self.log = Scalar(), Scalar(), log
-        self.adversarial_loss = adversarial(loss) if isinstance(loss, str) else loss
+        self.critic_steps, self.weight_bound = critic_steps, weight_bound
+
+    def turns(self):
+        return [
+            Turn(
+                "discriminator",
+                self.discriminator,
+                lambda real, rng: self.discriminator_loss(real, rng),
+                repeats=self.critic_steps,
+                draws=True,
+                weight_bound=self.weight_bound,
+            ),
+            Turn("generator", self.generator, self.generator_loss),
+        ]
 
     def loss(self, batch, rng):
         self.log.append(f"loss of {batch}, rng {rng}")
@@ -67,35 +79,46 @@ class RecordingModel(Module):
         loss = mg.sum(self.generator.w.detach() * self.discriminator.w)
         return loss, {"discriminator": loss.detach()}
 
-    def generator_loss(self, n, rng):
-        self.log.append(f"G: loss of {n}, rng {rng}")
+    def generator_loss(self, real, rng):
+        self.log.append(f"G: loss of {real}, rng {rng}")
         for p in self.discriminator.parameters():
             p.grad = None
         loss = mg.sum(self.generator.w * self.discriminator.w)
         return loss, {"generator": loss.detach()}
 
 
+def optimizers_of(model, kind=SGD, learning_rate=0.1):
+    return {name: kind(getattr(model, name), learning_rate=learning_rate) for name in ("discriminator", "generator")}
+
+
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_algorithm_1(k):
     log = []
-    model = RecordingModel(log)
+    model = RecordingModel(log, critic_steps=k)
     d, g = RecordingOptimizer(model.discriminator, "D", log), RecordingOptimizer(model.generator, "G", log)
     average = RecordingAverage(g)
     average.log = log
     batches = ([i] * (i + 1) for i in itertools.count())  # batch i has i + 1 examples, all i
     run = Run(steps=3, every=2, progress=False)
-    fit_adversarial(model, batches, d, g, run, rng="r", critic_steps=k, average=average)
+    players = {"discriminator": d, "generator": g}
+    fit_game(model, batches, players, run, rng="r", averages={"generator": average})
 
     expected, batch = [], itertools.count()
     for _ in range(3):
         for _ in range(k):
             i = next(batch)
             expected += ["D: zero_grad", f"D: loss of {[i] * (i + 1)}, rng r", "D: step"]
-        expected += ["G: zero_grad", f"G: loss of {i + 1}, rng r", "G: step", "average"]
+        expected += ["G: zero_grad", f"G: loss of {[i] * (i + 1)}, rng r", "G: step", "average"]
     assert log == expected
     assert run.history.column("step") == [0, 2]
     # After t rounds, with D's step first: |dG's loss / dw| = D's weight.
-    assert set(run.history.rows[0]) == {"step", "discriminator", "generator", "generator_gradient"}
+    assert set(run.history.rows[0]) == {
+        "step",
+        "discriminator",
+        "generator",
+        "discriminator_gradient",
+        "generator_gradient",
+    }
     assert run.history.rows[-1]["generator_gradient"] == abs(model.discriminator.w.item())
 
 
@@ -200,8 +223,7 @@ def test_a_loss_without_terms_is_called_the_loss():
 
 def test_the_generators_step_writes_no_gradient_to_the_discriminator():
     model = RecordingModel([])  # forgets D's gradient before G's loss
-    d, g = SGD(model.discriminator, learning_rate=0.1), SGD(model.generator, learning_rate=0.1)
-    fit_adversarial(model, itertools.repeat([0]), d, g, Run(steps=3, progress=False), rng=None)
+    fit_game(model, itertools.repeat([0]), optimizers_of(model), Run(steps=3, progress=False), rng=None)
     assert model.discriminator.w.grad is None
     assert model.generator.w.grad is not None
 
@@ -212,9 +234,9 @@ def test_the_real_generators_step_leaves_the_discriminators_gradient():
     gan = training["gan"]
     loss_of = gan.generator_loss
 
-    def generator_loss(n, *, rng):
+    def generator_loss(real, *, rng):
         kept.update({name: p.grad.data.copy() for name, p in gan.discriminator.named_parameters().items()})
-        return loss_of(n, rng=rng)
+        return loss_of(real, rng=rng)
 
     gan.generator_loss = generator_loss
     fit(training)
@@ -224,7 +246,7 @@ def test_the_real_generators_step_leaves_the_discriminators_gradient():
 
 def test_a_bound_holds_the_critics_weights_after_each_of_its_steps_and_only_them():
     log = []
-    model = RecordingModel(log, replace(adversarial("wasserstein"), weight_bound=0.25))
+    model = RecordingModel(log, critic_steps=2, weight_bound=0.25)
     clipped = []
     loss_of = model.discriminator_loss
 
@@ -233,9 +255,8 @@ def test_a_bound_holds_the_critics_weights_after_each_of_its_steps_and_only_them
         return loss_of(real, rng)
 
     model.discriminator_loss = discriminator_loss
-    d, g = SGD(model.discriminator, learning_rate=0.1), SGD(model.generator, learning_rate=0.1)
     run = Run(steps=2, progress=False)
-    fit_adversarial(model, itertools.repeat([0]), d, g, run, rng=None, critic_steps=2)
+    fit_game(model, itertools.repeat([0]), optimizers_of(model), run, rng=None)
     # D's w falls by 0.1 G's w a step: 1 -> 0.9, clipped; 0.25 -> 0.15; G's w falls by 0.1 D's w.
     assert clipped == pytest.approx([1.0, 0.25, 0.15, 0.15 - 0.0985])
     assert model.generator.w.item() == pytest.approx(0.985 - 0.1 * (0.15 - 2 * 0.0985))
@@ -243,10 +264,84 @@ def test_a_bound_holds_the_critics_weights_after_each_of_its_steps_and_only_them
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_less_than_one_critic_step_is_refused(k):
-    model = RecordingModel([])
-    d, g = SGD(model.discriminator, learning_rate=0.1), SGD(model.generator, learning_rate=0.1)
-    with pytest.raises(ValueError, match=f"fit_adversarial: critic_steps = {k} must be at least 1"):
-        fit_adversarial(model, iter([]), d, g, Run(steps=1, progress=False), rng=None, critic_steps=k)
+    with pytest.raises(ValueError, match=f"GAN: latent 2 and critic_steps {k} must be at least 1"):
+        mlp_gan(features=1, latent=2, width=4, critic_steps=k, rng=Generator(0))
+
+
+class Player(Module):
+    """Its loss is the batch times its number."""
+
+    def __init__(self, name, log):
+        self.w, self.name, self.log = Parameter(np.ones(1)), name, log
+
+    def loss(self, batch, rng):
+        self.log.append((self.name, batch))
+        loss = mg.sum(self.w * batch)
+        return loss, {self.name: loss.detach()}
+
+
+class FourPlayers:
+    def __init__(self, **settings):
+        self.log = []
+        self.players = {name: Player(name, self.log) for name in "abcd"}
+        self.settings = {"a": {"draws": True}} | settings
+
+    def turns(self):
+        return [Turn(name, player, player.loss, **self.settings.get(name, {})) for name, player in self.players.items()]
+
+    def optimizers(self):
+        return {name: SGD(player, learning_rate=0.1) for name, player in self.players.items()}
+
+
+def test_any_number_of_players_take_turns_in_order():
+    game = FourPlayers(b={"repeats": 2}, c={"draws": True, "repeats": 2}, d={"every": 3})
+    fit_game(game, itertools.count(1.0), game.optimizers(), Run(steps=4, progress=False), rng=None)
+    rounds = [
+        [("a", 3 * i + 1.0), *2 * [("b", 3 * i + 1.0)], ("c", 3 * i + 2.0), ("c", 3 * i + 3.0)]
+        + ([("d", 3 * i + 3.0)] if i in (0, 3) else [])
+        for i in range(4)
+    ]
+    assert game.log == list(itertools.chain(*rounds))
+    assert game.players["b"].w.item() == pytest.approx(1 - 0.1 * 2 * (1 + 4 + 7 + 10))
+
+
+def test_every_player_may_have_an_average_which_follows_once_a_round():
+    game = FourPlayers(b={"repeats": 3})
+    optimizers = game.optimizers()
+    averages = {name: EMA(optimizers[name]) for name in "bd"}
+    fit_game(game, itertools.repeat(1.0), optimizers, Run(steps=5, progress=False), rng=None, averages=averages)
+    assert [average.steps for average in averages.values()] == [5, 5]
+
+
+def test_players_without_an_optimizer_and_others_that_do_not_belong_are_named():
+    run = Run(steps=1, progress=False)
+    game = FourPlayers()
+    optimizers = game.optimizers()
+    del optimizers["c"]
+    words = (
+        "the players are a, b, c, d, but there are optimizers for a, b, d; each player needs an optimizer of its own"
+    )
+    with pytest.raises(ValueError, match=words):
+        fit_game(game, iter([]), optimizers, run, rng=None)
+    game = FourPlayers()
+    optimizers = game.optimizers()
+    with pytest.raises(ValueError, match="optimizers for a, b, c, d and averages of e"):
+        fit_game(game, iter([]), optimizers, run, rng=None, averages={"e": EMA(optimizers["a"])})
+    optimizers["b"] = optimizers["a"]
+    with pytest.raises(ValueError, match="the optimizer for b is not over the parameters of its network"):
+        fit_game(game, iter([]), optimizers, run, rng=None)
+    game = FourPlayers(a={})
+    with pytest.raises(ValueError, match="the first turn, that of a, has no batch; give it draws=True"):
+        fit_game(game, iter([]), game.optimizers(), run, rng=None)
+    assert game.log == []
+
+
+def test_a_loss_that_is_not_finite_names_the_player_and_the_step():
+    game = FourPlayers(c={"draws": True})
+    batches = iter([1.0, 1.0, 1.0, np.inf])
+    with pytest.raises(FloatingPointError, match="c is inf at step 1"):
+        fit_game(game, batches, game.optimizers(), Run(steps=3, progress=False), rng=None)
+    assert all(np.isfinite(player.w.data).all() for player in game.players.values())
 
 
 # -------------------------------------------------------------------------------------------------------- repeatability
@@ -254,20 +349,18 @@ def test_less_than_one_critic_step_is_refused(k):
 
 def adversarial_training(seed=0, loss="nonsaturating", critic_steps=2):
     rng = Generator(seed)
-    gan = mlp_gan(features=1, latent=2, width=16, rng=rng, loss=loss)
+    gan = mlp_gan(features=1, latent=2, width=16, rng=rng, loss=loss, critic_steps=critic_steps)
     return {
         "gan": gan,
         "batches": map(mg.tensor, density_batches(target("mixture"), batch_size=32, rng=Generator(seed + 1))),
-        "optimizers": (Adam(gan.discriminator, learning_rate=1e-2), Adam(gan.generator, learning_rate=1e-2)),
+        "optimizers": optimizers_of(gan, Adam, 1e-2),
         "run": Run(steps=12, every=4, progress=False),
-        "settings": {"rng": rng, "critic_steps": critic_steps},
+        "rng": rng,
     }
 
 
 def fit(training):
-    fit_adversarial(
-        training["gan"], training["batches"], *training["optimizers"], training["run"], **training["settings"]
-    )
+    fit_game(*(training[name] for name in ("gan", "batches", "optimizers", "run")), rng=training["rng"])
     weights = {name: array.tobytes() for name, array in training["gan"].state().items()}
     return weights, training["run"].history.rows
 
@@ -332,7 +425,7 @@ def test_the_recorded_norms_are_those_of_the_generators_losses():
 
         rng = Generator(5)
         twin.discriminator_loss(real, rng=rng)  # D's step drew its noise first
-        value, _ = twin.generator_loss(8, rng=rng)
+        value, _ = twin.generator_loss(real, rng=rng)
         value.backward(inputs=twin.generator.parameters())
         norm = np.sqrt(sum((p.grad.data.astype(np.float64) ** 2).sum() for p in twin.generator.parameters()))
         np.testing.assert_allclose(run.history.column(loss), [norm], rtol=1e-5)

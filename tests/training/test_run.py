@@ -16,7 +16,7 @@ from minigen.kernels.threads import blas_is_limited
 from minigen.models import Gaussian, mlp_gan
 from minigen.optim import EMA, SGD, Adam, RMSProp, cosine
 from minigen.random import Generator
-from minigen.training import History, Run, files, fit_adversarial, fit_likelihood, load_state, read_state, save_state
+from minigen.training import History, Run, files, fit_game, fit_likelihood, load_state, read_state, save_state
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -459,7 +459,7 @@ class AdversarialTraining:
 
     def __init__(self, checkpoint, seed=0):
         self.rng, self.data_rng = Generator(seed), Generator(seed + 100)
-        self.model = mlp_gan(features=1, latent=2, width=8, rng=self.rng)
+        self.model = mlp_gan(features=1, latent=2, width=8, critic_steps=2, rng=self.rng)
         rate = cosine(1e-2, steps=self.STEPS)
         self.critic_optimizer = Adam(self.model.discriminator, learning_rate=rate)
         self.optimizer = SGD(self.model.generator, learning_rate=rate, momentum=0.9)
@@ -470,16 +470,9 @@ class AdversarialTraining:
         self.run = Run(steps=self.STEPS, every=self.EVERY, checkpoint=checkpoint, parts=parts, progress=False)
 
     def fit(self, batches):
-        fit_adversarial(
-            self.model,
-            map(mg.tensor, batches),
-            self.critic_optimizer,
-            self.optimizer,
-            self.run,
-            rng=self.rng,
-            critic_steps=2,
-            average=self.average,
-        )
+        optimizers = {"discriminator": self.critic_optimizer, "generator": self.optimizer}
+        averages = {"generator": self.average}
+        fit_game(self.model, map(mg.tensor, batches), optimizers, self.run, rng=self.rng, averages=averages)
 
 
 def everything(training):
