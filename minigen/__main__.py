@@ -28,7 +28,7 @@ import numpy as np
 import minigen
 from minigen import kernels
 from minigen.backend import module_of
-from minigen.kernels import threads
+from minigen.kernels import threads, toolkit
 from minigen.training import versions
 
 _NEEDED = "pip install minigen, which needs it"
@@ -53,6 +53,7 @@ REMEDIES = {
 def report() -> dict[str, dict[str, Any]]:
     """Return the facts, by section and name: strings, numbers, bools, and None for what is missing."""
     installed = packages()
+    found_gpu = gpu()
     return {
         "minigen": {"version": minigen.__version__, "folder": str(Path(minigen.__file__).parent)},
         "python": {
@@ -64,7 +65,8 @@ def report() -> dict[str, dict[str, Any]]:
         "to install": {name: REMEDIES[name] for name, found in installed.items() if found is None},
         "cpu": cpu(),
         "blas": blas(),
-        "gpu": gpu(),
+        "gpu": found_gpu,
+        "CUDA toolkit": cuda_toolkit(is_used=found_gpu["usable"]),
         "compiled CPU kernels": cpu_kernels("cpu"),
         **{f"compiled {folder}": cpu_kernels(f"{folder}.cpu") for folder in kernel_folders()},
         "compiled CuPy kernels": cupy_kernels(),
@@ -145,6 +147,32 @@ def gpu() -> dict[str, Any]:
     if caught:
         facts["warnings"] = "; ".join(str(warning.message) for warning in caught)
     return facts
+
+
+def cuda_toolkit(*, is_used: bool) -> dict[str, Any]:
+    """Return where the parts of NVIDIA's toolkit are, what to do about missing ones, and whether minigen's kernels can be compiled.
+
+    Args:
+        is_used: there is a GPU; without one nothing can be compiled.
+
+    Returns:
+        An empty dictionary if no installed package would use the toolkit.
+    """
+    facts: dict[str, Any] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = {name: toolkit.library(name) for name in toolkit.PARTS}
+        except ImportError:
+            return {}
+        if is_used:
+            facts["kernels compiled"] = kernels.cuda_wanted()
+    if caught:
+        facts["warnings"] = "; ".join(str(warning.message) for warning in caught)
+    lacking = [f"{name}, which {use}" for name, use in toolkit.PARTS.items() if found[name] is None]
+    if lacking:
+        facts["missing"] = f"{', and '.join(lacking)}: {toolkit.MISSING}"
+    return found | facts
 
 
 def _device(runtime: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from minigen.backend import Array, array_module, device_of
 
+SMALLER_BATCH = "; a smaller batch needs less"
+
 
 def described(name: str, value: Any) -> str:
     """Return an argument in words: an array by its shape and dtype, anything else by its value.
@@ -66,12 +68,25 @@ def explained(
             return TypeError(f"{operation}: {name} is an array of shape {value.shape}; expected a plain value")
     given = [described(name, array) for name, array in zip(names, arrays, strict=True)]
     given += [described(name, value) for name, value in keywords.items()]
-    advice = (
-        "; a smaller batch needs less, as does no_grad() where no gradient is wanted"
-        if isinstance(error, MemoryError)
-        else ""
-    )
+    advice = f"{SMALLER_BATCH}, as does no_grad() where no gradient is wanted" if isinstance(error, MemoryError) else ""
     return kind_of(error)(f"{operation}: {error}; got {', '.join(given)}{advice}")
+
+
+def exhausted(error: MemoryError, operation: str, cotangent: Any, saved: Mapping[str, Any]) -> MemoryError:
+    """Return an error that names the operation whose gradient found no memory, and the arrays from which it is computed.
+
+    Args:
+        error: what the array library raised, or an operation that the gradient is computed by; the latter explains itself.
+        operation: its name.
+        cotangent: the gradient of its output.
+        saved: what it saved, by name.
+    """
+    if SMALLER_BATCH in str(error):
+        return error
+    values = {"the cotangent": cotangent, **saved}
+    arrays = {name: value if device_of(value) else getattr(value, "data", None) for name, value in values.items()}
+    given = [described(name, array) for name, array in arrays.items() if device_of(array)]
+    return MemoryError(f"{operation}: {error}, in its gradient; got {', '.join(given)}{SMALLER_BATCH}")
 
 
 def kind_of(error: Exception) -> type[Exception]:

@@ -828,6 +828,8 @@ def _pull_back(
                     cotangent = joint(cotangent, *values)  # a tuple: each pull takes its part
                 except FloatingPointError:
                     cotangent = without_underflow(joint, cotangent, *values)
+                except MemoryError as error:
+                    raise diagnosis.exhausted(error, primitive.name, cotangent, saved) from error
             for position, vjp, take in pulls:
                 parent: Any = node.parents[position]
                 if onward is None or parent in onward:
@@ -835,6 +837,8 @@ def _pull_back(
                         result = vjp(cotangent, *take(saved))
                     except FloatingPointError:
                         result = without_underflow(vjp, cotangent, *take(saved))
+                    except MemoryError as error:
+                        raise diagnosis.exhausted(error, primitive.name, cotangent, saved) from error
                     if (
                         type(result) is not np.ndarray
                         or result.shape != parent.shape
@@ -961,10 +965,11 @@ def sum_to(x: Shaped[Array, "..."], *, shape: tuple[int, ...]) -> Num[Array, "..
         >>> sum_to(np.ones((2, 3)), shape=(3,))
         array([2., 2., 2.])
     """
-    if x.ndim > 1 and shape == x.shape[-1:] and x.dtype.kind == "f":
-        # The gradient of a bias, of rows or of an image's pixels: BLAS adds up rows four times as fast as a reduction, or more.
-        rows = x.reshape(math.prod(x.shape[:-1]), *shape)
-        return array_module(x).ones(len(rows), x.dtype) @ rows
+    last = tuple(itertools.dropwhile(lambda n: n == 1, shape))
+    if 0 < len(last) < x.ndim and last == x.shape[-len(last) :] and x.dtype.kind == "f":
+        # The gradient of a bias, say. BLAS adds up rows several times as fast as a reduction, on a GPU many times: few sums leave it idle.
+        rows = x.reshape(math.prod(x.shape[: -len(last)]), math.prod(last))
+        return (array_module(x).ones(len(rows), x.dtype) @ rows).reshape(shape)
     extra = x.ndim - len(shape)
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and x.shape[extra + i] != 1))
     return x.sum(axis=axes).reshape(shape)

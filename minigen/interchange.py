@@ -147,7 +147,10 @@ class Interchange:
         wishes = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         try:
             return self.data.__dlpack__(**{name: wish for name, wish in wishes.items() if wish is not None})
-        except BufferError as error:
+        except (
+            BufferError,
+            ValueError,
+        ) as error:  # CuPy's is a ValueError where copy=False forbids the copy to the CPU
             raise BufferError(
                 f"__dlpack__: {str(error).rstrip('.')}; hand over a copy, mg.tensor(x), or x.to('cpu') from the GPU"
             ) from error

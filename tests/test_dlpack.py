@@ -169,6 +169,18 @@ def test_an_array_that_knows_no_newer_keywords_is_asked_without_them():
     np.testing.assert_array_equal(np.from_dlpack(x), x.data)
 
 
+def test_a_refusal_of_cupy_to_copy_to_the_cpu_is_a_buffer_error():
+    class OnGpu(np.ndarray):
+        def __dlpack__(self, *, dl_device, copy):
+            raise ValueError("GPU memory cannot be exported to CPU without copy.")
+
+    x = Tensor(np.arange(3.0).view(OnGpu))
+    with pytest.raises(
+        BufferError, match=r"^__dlpack__: GPU memory cannot .* without copy; hand over a copy, .*from the GPU$"
+    ):
+        x.__dlpack__(dl_device=(1, 0), copy=False)
+
+
 # ------------------------------------------------------------------------------------------------------ taking
 
 
@@ -255,3 +267,5 @@ def test_a_stream_and_a_device_are_handed_on_to_cupy():
         theirs = cupy.from_dlpack(x)
         np.testing.assert_array_equal(theirs.get(stream=stream), [1.0, 2.0])
     np.testing.assert_array_equal(np.from_dlpack(x, device="cpu"), [1.0, 2.0])
+    with pytest.raises(BufferError, match="without copy; hand over a copy"):
+        np.from_dlpack(x, device="cpu", copy=False)

@@ -210,6 +210,36 @@ def test_a_cupy_that_cannot_be_imported_is_a_reason(monkeypatch, tmp_path):
     assert main.gpu() == {"usable": False, "reason": "libcudart.so.12 is not there"}
 
 
+def test_the_parts_of_the_toolkit_are_reported_with_what_is_missing_and_what_to_do(monkeypatch):
+    monkeypatch.setattr(
+        main.toolkit, "library", {"nvvm": None, "nvrtc": "/cuda/libnvrtc.so", "cublas": "/b", "cusolver": None}.get
+    )
+    found = main.cuda_toolkit(is_used=False)
+    assert list(found) == [*main.toolkit.PARTS, "missing"]
+    assert (found["nvvm"], found["nvrtc"]) == (None, "/cuda/libnvrtc.so")
+    assert found["missing"].startswith(
+        "nvvm, which compiles minigen's CUDA kernels, and cusolver, which decomposes matrices: install the toolkit by pip"
+    )
+    monkeypatch.setattr(main.toolkit, "library", lambda name: f"/cuda/{name}")
+    assert list(main.cuda_toolkit(is_used=False)) == [*main.toolkit.PARTS]
+
+
+def test_where_there_is_a_gpu_a_kernel_is_compiled_and_its_warning_is_part_of_the_report(monkeypatch):
+    def cuda_wanted():
+        warnings.warn("no libNVVM", RuntimeWarning, stacklevel=1)
+        return False
+
+    monkeypatch.setattr(main.toolkit, "library", lambda name: f"/cuda/{name}")
+    monkeypatch.setattr(main.kernels, "cuda_wanted", cuda_wanted)
+    found = main.cuda_toolkit(is_used=True)
+    assert (found["kernels compiled"], found["warnings"]) == (False, "no libNVVM")
+
+
+def test_without_the_packages_that_use_it_the_toolkit_is_not_looked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
+    assert main.cuda_toolkit(is_used=False) == {}
+
+
 @pytest.mark.gpu
 def test_the_facts_of_this_gpu():
     import cupy

@@ -1,17 +1,18 @@
 """Fast array code below the engine: raw arrays in, raw arrays out, no Tensor in sight.
 
 `reference.py` defines every kernel in plain array code; read it first. Float32 arrays, the usual case, are served by compiled functions of
-the same name: NumPy's by those in `cpu.py`, CuPy's by those in `cuda.py`, if the package numba-cuda is installed (the extras `gpu` and
-`gpu12` bring it along). The reference itself serves anything else. The table below is the one place where that is chosen: a row names the
-kernel's functions, the reference first, then those for the CPU and for the GPU where they exist. The environment variable
-`MINIGEN_KERNELS=reference` turns the compiled kernels off, so that a debugger can step through.
+the same name: NumPy's by those in `cpu.py`, CuPy's by those in `cuda.py`, if the package numba-cuda is installed and finds its compiler
+(the extras `gpu` and `gpu12` bring both along). The reference itself serves anything else. The table below is the one place where that is
+chosen: a row names the kernel's functions, the reference first, then those for the CPU and for the GPU where they exist. The environment
+variable `MINIGEN_KERNELS=reference` turns the compiled kernels off, so that a debugger can step through.
 
 Numba is imported when a compiled kernel is first called, not before.
 """
 
 import functools
-import importlib.util
+import math
 import os
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from minigen.backend import Array, array_module, device_of
-from minigen.kernels import reference, threads
+from minigen.kernels import reference, threads, toolkit
 from minigen.kernels.attention import reference as attention_reference
 from minigen.kernels.bits import reference as bits_reference
 from minigen.kernels.convolution import reference as convolution_reference
@@ -88,14 +89,27 @@ _COMPILED = _compiled_wanted()
 
 
 @functools.cache
-def _cuda_wanted() -> bool:
-    # Looked for under its own name: Numba alone has a `numba.cuda` too, an old one whose kernels take no addresses.
-    return _COMPILED and importlib.util.find_spec("numba_cuda") is not None
+def cuda_wanted() -> bool:
+    """Return whether the CUDA kernels are wanted and can be compiled, which is tried once; if they cannot, a warning says why."""
+    if not _COMPILED or not toolkit.has_numba_cuda():
+        return False
+    try:
+        imported(_cuda.compile_one)()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        warnings.warn(
+            f"minigen's CUDA kernels cannot be compiled, so the slower reference kernels run on the GPU in their place ({reason}); "
+            f"{toolkit.MISSING}; with MINIGEN_KERNELS=reference nothing is compiled, and nothing said",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def _cuda_serves(array_type: type) -> bool:
     """Return whether `cuda.py` can work on CuPy arrays of this type: they must say where in the GPU's memory they are."""
-    return hasattr(array_type, "__cuda_array_interface__") and _cuda_wanted()
+    return hasattr(array_type, "__cuda_array_interface__") and cuda_wanted()
 
 
 def _on_gpu(arrays: tuple[Array | None, ...], dtype: np.dtype) -> bool:
@@ -153,6 +167,10 @@ silu = _dispatch(reference.silu, _cpu.silu, _cuda.silu)
 silu_backward = _dispatch(reference.silu_backward, _cpu.silu_backward, _cuda.silu_backward)
 erf = _dispatch(reference.erf, _cpu.erf, _cuda.erf)
 erf_backward = _dispatch(reference.erf_backward, _cpu.erf_backward, _cuda.erf_backward)
+erfinv = _dispatch(reference.erfinv, _cpu.erfinv, _cuda.erfinv)
+log_ndtr = _dispatch(reference.log_ndtr, _cpu.log_ndtr, _cuda.log_ndtr)
+log_ndtr_backward = _dispatch(reference.log_ndtr_backward, _cpu.log_ndtr_backward, _cuda.log_ndtr_backward)
+log_ndtr_curvature = _dispatch(reference.log_ndtr_curvature, _cpu.log_ndtr_curvature, _cuda.log_ndtr_curvature)
 gelu = _dispatch(reference.gelu, _cpu.gelu, _cuda.gelu)
 gelu_backward = _dispatch(reference.gelu_backward, _cpu.gelu_backward, _cuda.gelu_backward)
 gelu_tanh = _dispatch(reference.gelu_tanh, _cpu.gelu_tanh, _cuda.gelu_tanh)
@@ -265,6 +283,39 @@ def raster_walk(network: Network, *, n: int, width: int) -> raster_reference.Wal
     elif _on_gpu(arrays, np.dtype(np.float32)):
         kind = imported(_raster_cuda.Walk)
     return kind(network, n=n, width=width)
+
+
+def put_elements(values: Array, key: tuple[Any, ...], *, shape: tuple[int, ...]) -> Array:
+    """Return zeros of a shape to which values are added at a key, those of one place in the same order each time.
+
+    Args:
+        values: of the shape of `zeros[key]`.
+        key: what stands between brackets: index arrays among integers, slices, None and Ellipsis.
+        shape: of the result.
+
+    Example:
+        >>> put_elements(np.array([1.0, 2.0, 5.0]), (np.array([0, 2, 0]),), shape=(3,))
+        array([6., 0., 2.])
+    """
+    module = array_module(values)
+    if module is np:
+        out = np.zeros(shape, values.dtype)
+        np.add.at(out, key, values)
+        return out
+    places = module.arange(math.prod(shape)).reshape(shape)[key]
+    return put_rows(values.reshape(-1, 1), places.ravel(), count=math.prod(shape)).reshape(shape)
+
+
+def sign(x: Array) -> Array:
+    """Return -1, 0 or 1; the sign of NaN is NaN.
+
+    Example:
+        >>> sign(np.array([-2.0, 0.0, np.nan]))
+        array([-1.,  0., nan])
+    """
+    module = array_module(x)
+    found = module.sign(x)
+    return found if module is np else module.where(x == x, found, x)  # CuPy's sign of NaN is 0
 
 
 _ENOUGH_PRODUCTS = 2**22

@@ -20,6 +20,10 @@ from minigen.backend import Array
 from minigen.kernels import reference
 from minigen.kernels.approximations import (
     ERF,
+    ERFINV_FAR,
+    ERFINV_NEAR,
+    EXCESS,
+    EXCESS_END,
     HALF,
     ONE,
     TANH,
@@ -27,6 +31,7 @@ from minigen.kernels.approximations import (
     TWO,
     ZERO,
     above,
+    below,
     clip,
     cos_sin,
     exp,
@@ -34,10 +39,11 @@ from minigen.kernels.approximations import (
     log,
     log1p,
     logistic,
+    polynomial,
     saturating,
     select,
 )
-from minigen.kernels.compiler import inner, loop
+from minigen.kernels.compiler import inlined, inner, loop
 from minigen.kernels.threads import SMALLEST_PIECE, in_pieces
 from minigen.kernels.vectors import squares_of
 
@@ -157,6 +163,69 @@ _NORMAL_PEAK = np.float32(1 / math.sqrt(2 * math.pi))
 @inner
 def _normal_cdf(x):
     return HALF + HALF * saturating(_SQRT_HALF * x, ERF)
+
+
+_SQRT_2_PI = np.float32(math.sqrt(2 * math.pi))
+_TO_SIXTEENTHS = np.float32(1.5 * 2**19)  # the float32 numbers near it are multiples of 1/16: adding it rounds to them
+
+
+@inner
+def _normal_density(t):
+    """exp(-t^2 / 2) / sqrt(2 pi), to a few ulp in the far tail too: the square of the nearest sixteenth is exact."""
+    t = clip(t, _BELL_END)
+    near = np.float32(t + _TO_SIXTEENTHS) - _TO_SIXTEENTHS
+    return _NORMAL_PEAK * exp(-HALF * near * near) * exp(-HALF * (t - near) * (t + near))
+
+
+@inner
+def _excess(t):
+    t = below(t, EXCESS_END)
+    return polynomial(t, EXCESS[0]) / polynomial(t, EXCESS[1])
+
+
+@inlined  # or it stays a call, with which the loops do not vectorise
+def _log_ndtr_slope(x):
+    t = abs(x)
+    rate = t + _excess(t)
+    density = _normal_density(t)
+    return select(x > ZERO, density, rate) / (ONE - select(x > ZERO, density / rate, ZERO))
+
+
+@_elementwise
+def log_ndtr(out, x):
+    for i in range(out.size):
+        t = abs(x[i])
+        rate = t + _excess(t)
+        left = -(HALF * t) * t - log(_SQRT_2_PI * rate)
+        out[i] = select(x[i] > ZERO, log1p(-_normal_density(t) / rate), left)
+
+
+@_elementwise
+def log_ndtr_backward(out, g, x):
+    for i in range(out.size):
+        out[i] = g[i] * _log_ndtr_slope(x[i])
+
+
+@_elementwise
+def log_ndtr_curvature(out, g, x):
+    for i in range(out.size):
+        t = clip(x[i], EXCESS_END)
+        slope, excess = _log_ndtr_slope(t), _excess(abs(t))
+        out[i] = -g[i] * slope * select(t > ZERO, t + slope, excess)
+
+
+_FIVE, _FIVE_HALVES, _THREE = (np.float32(number) for number in (5, 2.5, 3))
+_INFINITY, _NAN = np.float32(np.inf), np.float32(np.nan)
+
+
+@_elementwise
+def erfinv(out, x):
+    for i in range(out.size):
+        w = -log((ONE - x[i]) * (ONE + x[i]))
+        near = polynomial(w - _FIVE_HALVES, ERFINV_NEAR)
+        far = polynomial(np.float32(math.sqrt(w)) - _THREE, ERFINV_FAR)
+        inside = select(w < _FIVE, near, far)
+        out[i] = x[i] * select(abs(x[i]) < ONE, inside, select(abs(x[i]) == ONE, _INFINITY, _NAN))
 
 
 @_elementwise

@@ -31,7 +31,7 @@ not say, `_Kernel.launch` checks.
 
 Each process compiles the kernels that it launches, at their first launch; none is kept on disk.
 
-This needs the package numba-cuda, which takes the place of the outdated `numba.cuda` inside Numba. To step through a
+This needs the package numba-cuda and the compiler in NVIDIA's toolkit; `toolkit.py` finds them. To step through a
 kernel in Python, without a GPU, start with NUMBA_ENABLE_CUDASIM=1 and call the functions of this file on small NumPy
 arrays; `tests/kernels/cuda_simulator.py` does. Each simulated thread is one of Python's: take few (`_THREADS`, `_BLOCKS`).
 """
@@ -44,11 +44,15 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import cuda
 from numba.core.types import CPointer, UniTuple, boolean, float32, float64, int64, uint32, uint64, void
 
 from minigen.backend import Array, array_module
-from minigen.kernels import reference
+from minigen.kernels import reference, toolkit
+from minigen.kernels.approximations import ERFINV_FAR, ERFINV_NEAR, EXCESS, EXCESS_END
+
+toolkit.prepare()  # before the first import of numba.cuda
+
+from numba import cuda  # noqa: E402
 
 # ------------------------------------------------------------------------------------------- launching
 
@@ -114,6 +118,11 @@ class _Kernel:
     @functools.cached_property
     def _compiled(self) -> Any:
         return cuda.jit(self.signature)(self.body)
+
+
+def compile_one() -> None:
+    """Compile a kernel, one with functions of CUDA's library: it raises what will keep all the others from being compiled."""
+    KERNELS["softplus"]._compiled  # noqa: B018
 
 
 @functools.cache
@@ -246,6 +255,76 @@ _NORMAL_PEAK = np.float32(1 / math.sqrt(2 * math.pi))
 @_device
 def _normal_cdf(x):
     return HALF * math.erfc(-_SQRT_HALF * x)
+
+
+_SQRT_2_PI = np.float32(math.sqrt(2 * math.pi))
+_TO_SIXTEENTHS = np.float32(1.5 * 2**19)  # the float32 numbers near it are multiples of 1/16: adding it rounds to them
+
+
+@_device
+def _polynomial(x, coefficients):
+    total = coefficients[-1]
+    for i in range(len(coefficients) - 2, -1, -1):
+        total = total * x + coefficients[i]
+    return total
+
+
+@_device
+def _normal_density(t):
+    """exp(-t^2 / 2) / sqrt(2 pi) for t >= 0, to a few ulp in the far tail too: the square of the nearest sixteenth is exact."""
+    t = _clip(t, _BELL_END)
+    near = (t + _TO_SIXTEENTHS) - _TO_SIXTEENTHS
+    return _NORMAL_PEAK * math.exp(-HALF * near * near) * math.exp(-HALF * (t - near) * (t + near))
+
+
+@_device
+def _excess(t):
+    t = _clip(t, EXCESS_END)
+    return _polynomial(t, EXCESS[0]) / _polynomial(t, EXCESS[1])
+
+
+@_device
+def _log_ndtr_slope(x):
+    t = abs(x)
+    rate = t + _excess(t)
+    density = _normal_density(t)
+    return density / (ONE - density / rate) if x > ZERO else rate
+
+
+@_elementwise(float32)
+def log_ndtr(x):
+    t = abs(x)
+    rate = t + _excess(t)
+    if x > ZERO:
+        return math.log1p(-_normal_density(t) / rate)
+    return -(HALF * t) * t - math.log(_SQRT_2_PI * rate)
+
+
+@_elementwise(float32, float32)
+def log_ndtr_backward(g, x):
+    return g * _log_ndtr_slope(x)
+
+
+@_elementwise(float32, float32)
+def log_ndtr_curvature(g, x):
+    t = _clip(x, EXCESS_END)
+    slope = _log_ndtr_slope(t)
+    return -g * slope * (t + slope if t > ZERO else _excess(abs(t)))
+
+
+_FIVE, _FIVE_HALVES, _THREE = (np.float32(number) for number in (5, 2.5, 3))
+_INFINITY, _NAN = np.float32(np.inf), np.float32(np.nan)
+
+
+@_elementwise(float32)
+def erfinv(x):
+    size = abs(x)
+    if not size < ONE:
+        return x * (_INFINITY if size == ONE else _NAN)
+    w = -math.log((ONE - x) * (ONE + x))
+    if w < _FIVE:
+        return x * _polynomial(w - _FIVE_HALVES, ERFINV_NEAR)
+    return x * _polynomial(math.sqrt(w) - _THREE, ERFINV_FAR)
 
 
 @_elementwise(float32)

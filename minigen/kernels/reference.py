@@ -275,6 +275,118 @@ def _normal_density(x: Array) -> Array:
     return array_module(x).exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
 
 
+_EXCESS_TERMS = 90
+_EXCESS_END = 1e8
+"""From here on the product of the rate and its excess is 1, in every dtype."""
+
+
+def _in_double(x: Array) -> tuple[Array, np.dtype]:
+    """x in float64, and the dtype of the outcome, which is that of x if it holds floats."""
+    wide = array_module(x).asarray(x, dtype="float64")
+    dtype = getattr(x, "dtype", wide.dtype)
+    return wide, dtype if dtype.kind == "f" else wide.dtype
+
+
+def _excess(t: Array) -> Array:
+    """phi(t) / Phi(-t) - t for t >= 0, which falls from 0.8 to 0 like 1/t; in float64.
+
+    phi(t) / Phi(-t) is the rate at which the right tail of the normal distribution dies out, the inverse of Mills' ratio. From t = 2 on
+    it is t + 1 / (t + 2 / (t + 3 / (t + ...))), the continued fraction of Abramowitz & Stegun 26.2.14.
+    """
+    xp = array_module(t)
+    z = xp.minimum(t, 2.0)
+    near = _normal_density(z) / (0.5 - 0.5 * _erf_series(z * math.sqrt(0.5))) - z
+    z = xp.maximum(t, 2.0)
+    denominator = z
+    for n in range(_EXCESS_TERMS, 1, -1):
+        denominator = z + n / denominator
+    return xp.where(t < 2.0, near, 1.0 / denominator)
+
+
+def log_ndtr(x: Array) -> Array:
+    """log Phi(x), Phi the normal distribution function, computed in float64.
+
+    With t = |x| and the rate r = phi(t) / Phi(-t) it is log Phi(-t) = -t^2 / 2 - log(sqrt(2 pi) r) on the left of 0, and
+    log(1 - phi(t) / r) on the right.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(log_ndtr(np.array(-40.0))), 9)
+        -804.608442014
+    """
+    xp = array_module(x)
+    x, dtype = _in_double(x)
+    rate = abs(x) + _excess(abs(x))
+    t = xp.maximum(-x, 0.0)
+    left = -0.5 * t * t - xp.log(math.sqrt(2.0 * math.pi) * rate)
+    right = xp.log1p(-_normal_density(xp.clip(x, 0.0, BELL_END)) / rate)
+    return xp.where(x > 0, right, left).astype(dtype, copy=False)
+
+
+def log_ndtr_backward(g: Array, x: Array) -> Array:
+    """g * phi(x) / Phi(x), computed in float64.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(log_ndtr_backward(np.array(1.0), np.array(-40.0))), 9)
+        40.024968847
+    """
+    wide, dtype = _in_double(x)
+    return (g * _log_ndtr_slope(wide)).astype(dtype, copy=False)
+
+
+def log_ndtr_curvature(g: Array, x: Array) -> Array:
+    """g * -s (x + s) with s = phi(x) / Phi(x), the second derivative of log Phi(x), computed in float64.
+
+    On the left of 0 x + s is a small difference of large numbers, which is the excess of the rate s over -x.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(log_ndtr_curvature(np.array(1.0), np.array(-40.0))), 9)
+        -0.999377332
+    """
+    xp = array_module(x)
+    x, dtype = _in_double(x)
+    t = xp.clip(-x, 0.0, _EXCESS_END)
+    excess = _excess(t)
+    z = xp.clip(x, 0.0, BELL_END)
+    slope = _log_ndtr_slope(z)
+    return (g * -xp.where(x > 0, slope * (z + slope), (t + excess) * excess)).astype(dtype, copy=False)
+
+
+def _log_ndtr_slope(x: Array) -> Array:
+    xp = array_module(x)
+    rate = abs(x) + _excess(abs(x))
+    density = _normal_density(xp.clip(x, 0.0, BELL_END))
+    return xp.where(x > 0, density / (1.0 - density / rate), rate)
+
+
+def erfinv(x: Array) -> Array:
+    """The y with erf(y) = x, computed in float64; infinite at -1 and 1, NaN beyond.
+
+    Winitzki's closed form ("A handy approximation for the error function and its inverse", 2008), right to 0.2 %, and three of Halley's
+    steps to a zero of f(y) = erf(y) - x, for which f'' = -2 y f'. Near 1, f is a difference of 1 - x and 1 - erf(y).
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(erfinv(np.array(0.5))), 12)
+        0.476936276204
+    """
+    xp = array_module(x)
+    x, dtype = _in_double(x)
+    size = xp.where(abs(x) < 1.0, abs(x), 0.0)
+    log, a = xp.log1p(-size * size), 0.147
+    b = 2.0 / (math.pi * a) + 0.5 * log
+    y = xp.sqrt(-log / (a * (xp.sqrt(b * b - log / a) + b)))
+    for _ in range(3):
+        near = _erf_series(xp.minimum(y, 2.0)) - size
+        far = (1.0 - size) - _erfc_fraction(xp.maximum(y, 2.0))
+        step = xp.where(y < 2.0, near, far) * (0.5 * math.sqrt(math.pi)) * xp.exp(y * y)
+        y = y - step / (1.0 + y * step)
+    beyond = xp.where(abs(x) == 1.0, math.inf, math.nan)
+    return xp.copysign(xp.where(abs(x) < 1.0, y, beyond), x).astype(dtype, copy=False)
+
+
 def gelu(x: Array) -> Array:
     """x * Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016, arXiv 1606.08415).
 

@@ -45,15 +45,13 @@ def put(
     shape: tuple[int, ...],
 ) -> Num[Array, "..."]:
     """Return zeros of a shape with the values added at [key]; values that fall on one place are summed."""
-    module = array_module(values)
     if pattern == (ARRAY,) and indices[0].dtype.kind in "iu":  # whole rows, as an embedding's
         flat = values.reshape(indices[0].size, math.prod(shape[1:]))
         return kernels.put_rows(flat, indices[0].ravel(), count=shape[0]).reshape(shape)
-    out = module.zeros(shape, values.dtype)
     if indices:
-        module.add.at(out, _key(pattern, indices), values)
-    else:  # slices and integers name every element once
-        out[pattern] = values
+        return kernels.put_elements(values, _key(pattern, indices), shape=shape)
+    out = array_module(values).zeros(shape, values.dtype)
+    out[pattern] = values  # slices and integers name every element once
     return out
 
 

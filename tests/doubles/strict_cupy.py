@@ -9,23 +9,31 @@ Code that runs on these arrays runs on CuPy's. Each rule is there because NumPy 
 * Keys are integers, slices, None, Ellipsis, and index arrays of the device. An index outside the array raises; CuPy wraps it around.
 * Reductions and single elements are 0-d arrays, never scalars, and single elements are views.
 * A function takes arrays where it takes arrays; only ufuncs also take numbers. `where` of a bool and `clip` of a number fail in CuPy.
-* Names that CuPy lacks raise, and so do arguments that its functions lack (`initial=`, `where=`, ...). `ufunc.at` exists for few functions
-  and dtypes.
+* Names that CuPy lacks raise, and so do arguments that its functions lack (`initial=`, `where=`, `clip(min=)`, ...): each call must fit the
+  signature of CuPy's own function, from a table. `ufunc.at` exists for few functions and dtypes; floats are not added by it, since threads
+  come in another order each time, and so do roundings.
+* The sign of NaN is 0. A matrix that cannot be inverted or factorized gives NaN, and no LinAlgError.
 * Nothing tells the layout or the address of the memory, `__cuda_array_interface__` included, without which minigen's own CUDA kernels
   leave an array to `kernels.reference`. What `empty` returns is NaN.
 * What the host must wait for is counted (`counting`): every value that it reads, and every result whose shape depends on values. So is
-  every copy to the device.
+  every copy to the device. Launches are counted too, one for each result that is computed, which is roughly what a GPU does; and apart from
+  them reductions that leave a GPU idle, see `Transfers`.
 
 NumPy's warnings of overflow and division are off, since a GPU gives none.
 
-Names and arguments are those of CuPy 14; `test_strict_cupy.py` compares them with CuPy where it is installed.
+Names and arguments are those of CuPy 14. The signatures are in `cupy_signatures.json`, which `read_cupy_signatures.py` reads off an
+installed CuPy; `test_strict_cupy.py` compares the names with CuPy where it is installed.
 """
 
+import functools
+import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import EllipsisType, ModuleType, NoneType
 from typing import Any
 
@@ -36,10 +44,19 @@ import numpy as np
 
 @dataclass
 class Transfers:
-    """The places in the code, as "file:line what", where data crossed between host and device."""
+    """The places in the code, as "file:line what", where data crossed between host and device. Two of them are equal if these are.
+
+    Attributes:
+        to_host: what the host waited for.
+        to_device: copies from the host.
+        launches: what was computed; CuPy launches a kernel for each, or a few. Views are not, nor is what `empty` returns.
+        narrow: those launches among them that reduce much to little along other axes than the last. CuPy gives 32 outputs to one block.
+    """
 
     to_host: list[str] = field(default_factory=list)
     to_device: list[str] = field(default_factory=list)
+    launches: list[str] = field(default_factory=list, compare=False)
+    narrow: list[str] = field(default_factory=list, compare=False)
 
 
 _counters: list[Transfers] = []
@@ -76,6 +93,27 @@ def _note(direction: str, what: str) -> None:
         frame = frame.f_back
     for transfers in _counters:
         getattr(transfers, direction).append(f"{frame.f_code.co_filename}:{frame.f_lineno} {what}")
+
+
+# -------------------------------------------------------------------------------------------------------------- signatures
+
+SIGNATURES = json.loads(Path(__file__).with_name("cupy_signatures.json").read_text())
+"""The parameters of CuPy's functions, by "functions", "linalg" and "methods", and the version of CuPy that they were read off."""
+
+
+@functools.cache
+def _signature(kind: str, name: str) -> inspect.Signature:
+    return inspect.signature(eval(f"lambda {SIGNATURES[kind][name]}: None"))
+
+
+def _check_arguments(kind: str, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """Refuse what does not fit CuPy's signature."""
+    try:
+        given = _signature(kind, name).bind(*arguments, **keywords).arguments
+    except TypeError as error:
+        raise TypeError(f"cupy.{name}(): {error}; CuPy's signature is {name}({SIGNATURES[kind][name]})") from None
+    if name in ("sort", "argsort") and given.get("kind") not in (None, "stable"):
+        raise ValueError(f"cupy.{name}(): kind can only be None or 'stable', not {given['kind']!r}")
 
 
 # --------------------------------------------------------------------------------------------- in and out of the wrapper
@@ -127,12 +165,42 @@ def _argument(what: str, value: Any) -> Any:
     return value
 
 
+REDUCTIONS = {
+    "all", "any", "argmax", "argmin", "count_nonzero", "max", "mean", "median", "min", "nanmax", "nanmean", "nanmin", "nansum", "prod",
+    "std", "sum", "var",
+}  # fmt: skip
+
+
+def _count_launch(what: str, result: Any, first: Any) -> None:
+    """Count a launch unless the result is a view."""
+    parts = result if isinstance(result, list | tuple) else [result]
+    sources = first if isinstance(first, list) else [first]
+    if not all(any(np.may_share_memory(part, source) for source in sources) for part in parts):
+        _note("launches", what)
+
+
+def _count_narrow(what: str, first: np.ndarray, outputs: int, axis: Any) -> None:
+    """Count a reduction to too few outputs for 132 processors, of a thousand numbers each, unless it is over the last axes in memory."""
+    given = axis if isinstance(axis, tuple) else range(first.ndim) if axis is None else (axis,)
+    axes = [a % first.ndim for a in given]
+    in_memory = sorted(range(first.ndim), key=lambda a: -first.strides[a])
+    is_last = set(axes) == set(in_memory[first.ndim - len(axes) :])
+    if not is_last and outputs < 32 * 132 and first.size > 1000 * outputs:
+        _note("narrow", f"{what} of {first.shape} over {axis}")
+
+
 def _compute(
-    what: str, function: Callable[..., Any], first: Any, rest: tuple[Any, ...], keywords: dict[str, Any]
+    what: str,
+    function: Callable[..., Any],
+    first: Any,
+    rest: tuple[Any, ...],
+    keywords: dict[str, Any],
+    kind: str = "functions",
 ) -> Any:
     """Call NumPy's function and wrap what it returns; `first` is unwrapped already."""
     if refused := keywords.keys() & REFUSED_ARGUMENTS:
         raise TypeError(f"cupy.{what}() got unexpected arguments {sorted(refused)}")
+    _check_arguments(kind, what, rest if kind == "methods" else (first, *rest), keywords)
     out = keywords.get("out")
     if out is not None:
         keywords = {**keywords, "out": _values(f"{what}(out=)", out)}
@@ -140,6 +208,10 @@ def _compute(
     named = {name: value if name == "out" else _argument(what, value) for name, value in keywords.items()}
     with np.errstate(all="ignore"):
         result = function(first, *arguments, **named)
+    if _counters:
+        _count_launch(what, result, first)
+        if what in REDUCTIONS:
+            _count_narrow(what, first, np.size(result), keywords.get("axis", arguments[0] if arguments else None))
     return out if out is not None or result is None else _on_device(result)
 
 
@@ -173,7 +245,7 @@ def _method(name: str, *, syncs: bool = False) -> Callable[..., Any]:
     def method(self: Any, *arguments: Any, **keywords: Any) -> Any:
         if syncs:
             _note("to_host", name)
-        result = _compute(name, function, self._values, arguments, keywords)
+        result = _compute(name, function, self._values, arguments, keywords, kind="methods")
         return self if type(result) is ndarray and result._values is self._values else result  # astype(copy=False)
 
     method.__name__ = name
@@ -187,6 +259,7 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
         if getattr(other, "__array_ufunc__", self) is None:  # it wants to serve the operator itself: NEP 13
             return NotImplemented
         a, b = _operands(name, (other, self) if reflected else (self, other))
+        _note("launches", name)
         with np.errstate(all="ignore"):
             return _on_device(function(a, b))
 
@@ -198,6 +271,7 @@ def _in_place(name: str) -> Callable[..., Any]:
 
     def operator(self: Any, other: Any) -> Any:
         a, b = _operands(name, (self, other))
+        _note("launches", name)
         with np.errstate(all="ignore"):
             function(a, b, out=a)
         return self
@@ -235,6 +309,7 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __copy__(self) -> Any:
+        _note("launches", "copy")
         return _on_device(self._values.copy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -302,24 +377,31 @@ class ndarray:
     # -- elements
 
     def __getitem__(self, key: Any) -> Any:
-        return _on_device(self._values[_key(key)])
+        found = self._values[_key(key)]
+        if _counters:
+            _count_launch("__getitem__", found, self._values)
+        return _on_device(found)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         _, operand = _operands("__setitem__", (self, value))
+        _note("launches", "__setitem__")
         self._values[_key(key)] = operand
 
     # -- arithmetic
 
     def __neg__(self) -> Any:
+        _note("launches", "an operator")
         return _on_device(-self._values)
 
     def __pos__(self) -> Any:
         return self.__copy__()
 
     def __abs__(self) -> Any:
+        _note("launches", "an operator")
         return _on_device(abs(self._values))
 
     def __invert__(self) -> Any:
+        _note("launches", "an operator")
         return _on_device(~self._values)
 
 
@@ -359,10 +441,13 @@ UFUNCS = [
 ]  # fmt: skip
 
 SCATTERED = {
-    **dict.fromkeys(("add", "subtract"), ("int32", "uint32", "uint64", "float16", "float32", "float64")),
+    "add": ("int32", "uint32", "uint64"),
+    "subtract": ("int32", "uint32"),
     **dict.fromkeys(("maximum", "minimum"), ("int32", "uint32", "uint64", "float32", "float64")),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), ("int32", "int64", "uint32", "uint64")),
 }
-"""The ufuncs that have `at`, and the dtypes that it writes to: those of CUDA's atomic operations."""
+"""The ufuncs that have `at`, and the dtypes that it writes to: those of CUDA's atomic operations. CuPy's `add` takes floats too, but the
+order of the additions, and with it the rounding, differs from run to run."""
 
 
 class ufunc:
@@ -380,8 +465,11 @@ class ufunc:
         keywords: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         if out is not None:
             keywords["out"] = _values(f"{self.__name__}(out=)", out)
+        _note("launches", self.__name__)
         with np.errstate(all="ignore"):
             result = self._function(*operands, **keywords)
+        if self.__name__ == "sign":
+            result = np.nan_to_num(result, copy=out is None)
         return out if out is not None else _on_device(result)
 
     def at(self, array: Any, indices: Any, values: Any) -> None:
@@ -391,6 +479,7 @@ class ufunc:
         target, operand = _operands(f"{self.__name__}.at", (array, values))
         if target.dtype.name not in SCATTERED[self.__name__]:
             raise TypeError(f"cupy.{self.__name__}.at supports {SCATTERED[self.__name__]}, not {target.dtype}")
+        _note("launches", f"{self.__name__}.at")
         self._function.at(target, _key(indices), operand)
 
 
@@ -440,6 +529,46 @@ def _function(name: str, function: Callable[..., Any], *, syncs: bool = False) -
     return on_device
 
 
+UNSOLVABLE = ("Singular matrix", "not positive definite", "did not converge")
+"""What NumPy says where CuPy, which does not ask whether cuSOLVER succeeded, returns numbers without meaning; here they are NaN."""
+
+
+def _is_unsolvable(error: Exception) -> bool:
+    return any(words in str(error) for words in UNSOLVABLE)
+
+
+def _linalg(name: str) -> Callable[..., Any]:
+    function = getattr(np.linalg, name)
+
+    def fails(matrix: np.ndarray, *rest: Any, **keywords: Any) -> bool:
+        try:
+            function(matrix, *rest, **keywords)
+        except np.linalg.LinAlgError as error:
+            return _is_unsolvable(error)
+        return False
+
+    def with_nan(a: np.ndarray, *rest: Any, **keywords: Any) -> Any:
+        """Compute with the identity in the place of the matrices that fail; their results are NaN."""
+        others = (np.zeros(a.shape[-1]),) if name == "solve" else rest  # one right side, whatever the stack of them
+        failed = np.array([fails(matrix, *others, **keywords) for matrix in a.reshape(-1, *a.shape[-2:])])
+        failed = failed.reshape(a.shape[:-2])
+        result = function(np.where(failed[..., None, None], np.eye(*a.shape[-2:], dtype=a.dtype), a), *rest, **keywords)
+        for part in result if isinstance(result, tuple) else (result,):
+            part[np.broadcast_to(failed, part.shape[: failed.ndim])] = np.nan
+        return result
+
+    def on_device(array: Any, *arguments: Any, **keywords: Any) -> Any:
+        values = _values(name, array)
+        try:
+            return _compute(name, function, values, arguments, keywords, kind="linalg")
+        except np.linalg.LinAlgError as error:
+            if not _is_unsolvable(error):
+                raise
+            return _compute(name, with_nan, values, arguments, keywords, kind="linalg")
+
+    return on_device
+
+
 def _joining(name: str) -> Callable[..., Any]:
     def on_device(arrays: Any, *arguments: Any, **keywords: Any) -> Any:
         if not isinstance(arrays, list | tuple):
@@ -454,6 +583,8 @@ def _creation(name: str) -> Callable[..., Any]:
         for value in (*arguments, *keywords.values()):
             if isinstance(value, np.ndarray | ndarray):
                 raise TypeError(f"Unsupported type {type(value)} for cupy.{name}; expected numbers")
+        _check_arguments("functions", name, arguments, keywords)
+        _note("launches", name)
         return _on_device(getattr(np, name)(*arguments, **keywords))
 
     return on_device
@@ -464,6 +595,7 @@ def asarray(a: Any, dtype: Any = None) -> Any:
     if type(a) is ndarray:
         return a if dtype is None else a.astype(dtype, copy=False)
     if isinstance(a, list | tuple) and any(type(part) is ndarray for part in a):
+        _note("launches", "asarray")
         return _on_device(np.array([_values("asarray", part) for part in a], dtype=dtype))
     _note("to_device", "asarray")
     return _on_device(np.array(a, dtype=dtype))
@@ -496,16 +628,19 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None and y is None:
         _note("to_host", "where")
         return _on_device(np.nonzero(mask))
+    _note("launches", "where")
     return _on_device(np.where(mask, *_operands("where", (x, y))))
 
 
 def einsum(subscripts: str, *arrays: Any) -> Any:
     """Return an Einstein sum."""
+    _note("launches", "einsum")
     return _on_device(np.einsum(subscripts, *(_values("einsum", array) for array in arrays)))
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> Any:
     """Return coordinate arrays."""
+    _note("launches", "meshgrid")
     return _on_device(list(np.meshgrid(*(_values("meshgrid", array) for array in arrays), indexing=indexing)))
 
 
@@ -540,7 +675,7 @@ def _module() -> ModuleType:
         setattr(module, function.__name__, function)
     module.linalg = ModuleType("cupy.linalg")
     for name in LINALG:
-        setattr(module.linalg, name, _function(name, getattr(np.linalg, name)))
+        setattr(module.linalg, name, _linalg(name))
     return module
 
 

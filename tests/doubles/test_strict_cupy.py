@@ -108,6 +108,24 @@ REFUSED = {
     "where=": (lambda: cupy.sum(x, where=x > 0), "unexpected arguments"),
     "where= of a ufunc": (lambda: cupy.log(x, where=x > 0), "unexpected keyword"),
     "correction=": (lambda: cupy.var(x, correction=1), "unexpected arguments"),
+    "clip(min=, max=)": (lambda: cupy.clip(x, min=0.0, max=1.0), r"cupy\.clip\(\): .*signature is clip\(a, a_min, a_max, out=None\)"),
+    "clip(a_min=) of a method": (lambda: x.clip(a_min=0.0), r"signature is clip\(min=None, max=None, out=None\)"),
+    "clip to one bound": (lambda: cupy.clip(x, 0.0), "missing a required argument: 'a_max'"),
+    "take(mode=)": (lambda: cupy.take(x, whole, mode="clip"), "unexpected keyword argument 'mode'"),
+    "take(mode=) of a method": (lambda: x.take(whole, mode="wrap"), "unexpected keyword argument 'mode'"),
+    "count_nonzero(keepdims=)": (lambda: cupy.count_nonzero(x, keepdims=True), "unexpected keyword argument 'keepdims'"),
+    "std(mean=)": (lambda: cupy.std(x, mean=one), "unexpected keyword argument 'mean'"),
+    "var(mean=) of a method": (lambda: x.var(mean=one), "unexpected keyword argument 'mean'"),
+    "quantile(weights=)": (lambda: cupy.quantile(x, 0.5, weights=x), "unexpected keyword argument 'weights'"),
+    "unique(sorted=)": (lambda: cupy.unique(x, sorted=False), "unexpected keyword argument 'sorted'"),
+    "argsort(stable=)": (lambda: cupy.argsort(x, stable=True), "unexpected arguments"),
+    "reshape(shape=)": (lambda: cupy.reshape(x, shape=(6,)), "unexpected keyword argument 'shape'|missing a required argument"),
+    "argmax with too much": (lambda: x.argmax(0, None, None, True, 1), "too many positional arguments"),
+    "svd(hermitian=)": (lambda: cupy.linalg.svd(x, hermitian=True), r"signature is svd\(a, full_matrices=True, compute_uv=True\)"),
+    "cholesky(upper=)": (lambda: cupy.linalg.cholesky(x[:, :2], upper=True), "unexpected keyword argument 'upper'"),
+    "pinv(rtol=)": (lambda: cupy.linalg.pinv(x, rtol=1e-3), "unexpected keyword argument 'rtol'"),
+    "pinv(hermitian=)": (lambda: cupy.linalg.pinv(x, hermitian=True), "unexpected keyword argument 'hermitian'"),
+    "arange(device=)": (lambda: cupy.arange(3, device="cpu"), "unexpected keyword argument 'device'"),
     # others
     "calling the class": (lambda: cupy.ndarray((2, 3)), "make an array by"),
     "hashing": (lambda: hash(x), "unhashable"),
@@ -115,6 +133,8 @@ REFUSED = {
     "add.at of numpy": (lambda: cupy.add.at(host.copy(), whole, 1.0), "Unsupported type"),
     "add.at on int64": (lambda: cupy.add.at(cupy.zeros(3, "int64"), whole, 1), r"add\.at supports .*, not int64"),
     "add.at on bool": (lambda: cupy.add.at(cupy.zeros(3, "bool"), whole, True), r"not bool"),
+    "add.at on floats": (lambda: cupy.add.at(cupy.zeros(3, "float32"), whole, 1.0), r"add\.at supports .*, not float32"),
+    "subtract.at on uint64": (lambda: cupy.subtract.at(cupy.zeros(3, "uint64"), whole, 1), r"subtract\.at .*, not uint64"),
     "maximum.at on float16": (lambda: cupy.maximum.at(cupy.zeros(3, "float16"), whole, 1.0), "not float16"),
 }  # fmt: skip
 
@@ -149,6 +169,61 @@ def test_values_from_the_host_are_not_assigned():
     for value in (HOST, [1.0, 2.0, 3.0], np.float64(1.0), None):
         with pytest.raises(TypeError, match="Unsupported type"):
             x.copy()[...] = value
+
+
+@pytest.mark.parametrize("kind", ["quicksort", "mergesort", "heapsort"])
+def test_sorting_is_stable_and_no_other_kind_has_a_name(kind):
+    for call in (x.argsort, x.copy().sort):
+        with pytest.raises(ValueError, match=f"kind can only be None or 'stable', not '{kind}'"):
+            call(kind=kind)
+    for function in (cupy.argsort, cupy.sort):
+        with pytest.raises(ValueError, match="kind can only be None or 'stable'"):
+            function(x, -1, kind)
+        function(x, -1, "stable")
+        function(x)
+
+
+def by_position(signature):
+    """The names of the parameters that can be given by position."""
+    found = signature.parameters.values()
+    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "self"]
+
+
+RENAMED = {"m": "a", "arr": "a", "arrays": "tup", "start_or_stop": "start", "other": "b", "shape": "newshape"}
+"""NumPy's names, and CuPy's for the same."""
+
+
+def test_arguments_by_position_mean_what_they_mean_in_numpy():
+    """The double hands them on by position, so that NumPy must take them in CuPy's order."""
+    differ = {}
+    for kind, owner, names in (
+        (
+            "functions",
+            np,
+            [*strict_cupy.FUNCTIONS, *strict_cupy.SYNCHRONIZING, *strict_cupy.JOINING, *strict_cupy.CREATION],
+        ),
+        ("linalg", np.linalg, strict_cupy.LINALG),
+        ("methods", np.ndarray, strict_cupy.METHODS),
+    ):
+        for name in names:
+            theirs = by_position(inspect.signature(getattr(owner, name)))
+            ours = by_position(strict_cupy._signature(kind, name))
+            if any(b not in (a, RENAMED.get(a)) for a, b in zip(theirs, ours, strict=False)):
+                differ[f"{kind} {name}"] = (ours, theirs)
+    assert set(differ) == {
+        "functions argmax",
+        "functions argmin",
+    }  # `dtype` in the place of `out`, which fails in NumPy
+
+
+def test_the_table_of_signatures_has_all_that_the_double_has():
+    table = strict_cupy.SIGNATURES
+    assert table["cupy"].startswith("14.")
+    named = {*strict_cupy.FUNCTIONS, *strict_cupy.SYNCHRONIZING, *strict_cupy.JOINING, *strict_cupy.CREATION}
+    assert named <= set(table["functions"])
+    assert set(strict_cupy.LINALG) <= set(table["linalg"])
+    assert {*strict_cupy.METHODS, "nonzero", "get", "item", "tolist", "tobytes"} <= set(table["methods"])
+    assert not set(strict_cupy.LACKING) & set(table["functions"])
 
 
 @pytest.mark.parametrize("name", ["multiply", "divide", "logaddexp", "power"])
@@ -241,10 +316,42 @@ def test_operators_and_functions_compute_as_numpy_does():
 
 
 def test_scattering_adds_repeated_indices_up():
-    y = cupy.zeros(3, "float32")
-    cupy.add.at(y, cupy.asarray([0, 2, 2]), cupy.asarray([1.0, 2.0, 3.0]))
-    cupy.maximum.at(y, cupy.asarray([1, 1]), 4.0)
-    np.testing.assert_array_equal(y.get(), [1.0, 4.0, 5.0])
+    y = cupy.zeros(3, "int32")
+    cupy.add.at(y, cupy.asarray([0, 2, 2]), cupy.asarray([1, 2, 3], "int32"))
+    cupy.maximum.at(y, cupy.asarray([1, 1]), 4)
+    np.testing.assert_array_equal(y.get(), [1, 4, 5])
+    z = cupy.zeros(2)
+    cupy.maximum.at(z, cupy.asarray([1, 1]), cupy.asarray([3.0, 2.0]))
+    np.testing.assert_array_equal(z.get(), [0.0, 3.0])
+
+
+def test_the_sign_of_nan_is_0():
+    y = cupy.asarray([np.nan, -2.0, 0.0, np.inf])
+    np.testing.assert_array_equal(cupy.sign(y).get(), [0.0, -1.0, 0.0, 1.0])
+    assert cupy.sign(y, out=y) is y
+    np.testing.assert_array_equal(y.get(), [0.0, -1.0, 0.0, 1.0])
+    assert cupy.sign(cupy.asarray(np.nan)).item() == 0.0
+
+
+def test_a_matrix_without_a_solution_gives_nan_and_leaves_the_others_alone():
+    good, bad = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([[1.0, 1.0], [1.0, 1.0]])
+    stack = np.stack([good, bad, -good])
+    right = np.arange(6.0).reshape(3, 2, 1)
+    for single in (cupy.linalg.inv(cupy.asarray(bad)), cupy.linalg.solve(cupy.asarray(bad), cupy.asarray(right[0]))):
+        assert np.isnan(single.get()).all()
+    found = cupy.linalg.inv(cupy.asarray(stack)).get()
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[::2], np.linalg.inv(stack[::2]))
+    found = cupy.linalg.solve(cupy.asarray(stack), cupy.asarray(right)).get()
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[::2], np.linalg.solve(stack[::2], right[::2]))
+    found = cupy.linalg.cholesky(cupy.asarray(stack)).get()
+    np.testing.assert_allclose(found[0], np.linalg.cholesky(good))
+    assert np.isnan(found[2]).all()
+    for part in cupy.linalg.eigh(cupy.full((2, 2), np.nan)):
+        assert np.isnan(part.get()).all()
+    with pytest.raises(np.linalg.LinAlgError, match="must be square"):
+        cupy.linalg.inv(x)
 
 
 def test_empty_memory_holds_nothing_to_rely_on():
@@ -286,7 +393,7 @@ READING = {
     "where of a condition": lambda: cupy.where(x > 1),
     "mask": lambda: x[x > 1],
     "mask assigned": lambda: x.copy().__setitem__(x > 1, 0.0),
-    "mask of add.at": lambda: cupy.add.at(x.copy(), x > 1, 1.0),
+    "mask of add.at": lambda: cupy.add.at(cupy.zeros((2, 3), "int32"), x > 1, 1),
 }
 
 
@@ -319,6 +426,56 @@ def test_copies_to_the_device_are_counted():
     assert len(transfers.to_device) == 5
     assert transfers.to_device[-1].startswith(there[0])
     assert transfers.to_host == []
+
+
+def test_what_is_computed_is_counted_and_views_are_not():
+    computing = {
+        "operator": lambda: x + 1, "in place": lambda: x.copy().__iadd__(1), "negative": lambda: -x, "ufunc": lambda: cupy.exp(x),
+        "sum": lambda: x.sum(), "method": lambda: x.argmax(axis=0), "function": lambda: cupy.flip(x) + 0, "matmul": lambda: x @ x.T,
+        "copy": lambda: x.copy(), "reshape that copies": lambda: x.T.reshape(-1), "indices": lambda: x[whole],
+        "where": lambda: cupy.where(x > 1, x, 0),
+        "joining": lambda: cupy.stack([x, x]), "creation": lambda: cupy.zeros(3), "assignment": lambda: x.copy().__setitem__(0, 1.0),
+        "einsum": lambda: cupy.einsum("ij->i", x), "linalg": lambda: cupy.linalg.qr(x),
+    }  # fmt: skip
+    two = {"in place", "assignment", "where"}
+    for name, compute in computing.items():
+        with counting() as transfers:
+            compute()
+        assert len(transfers.launches) == 1 + (name in two), (name, transfers.launches)
+        assert transfers.launches[-1].startswith(__file__)
+    with counting() as transfers:
+        _ = (
+            x.T,
+            x[0],
+            x[..., None],
+            x.reshape(3, 2),
+            x.ravel(),
+            cupy.split(x, 3, axis=1),
+            cupy.empty(3),
+            x.astype("float32", copy=False),
+        )
+    assert transfers.launches == []
+
+
+def test_reductions_to_few_sums_over_other_axes_than_the_last_are_noted():
+    long = cupy.zeros((5000, 3), "float32")
+    with counting() as transfers:
+        long.sum(axis=0)
+        cupy.max(long.reshape(50, 100, 3), axis=(0, 1))
+        cupy.mean(long, 0)
+        long.T.sum(axis=1)
+    assert [place.partition(" ")[2] for place in transfers.narrow] == [
+        "sum of (5000, 3) over 0", "max of (50, 100, 3) over (0, 1)", "mean of (5000, 3) over 0",
+        "sum of (3, 5000) over 1",
+    ]  # fmt: skip
+    with counting() as transfers:
+        long.sum()
+        long.reshape(15, 1000).sum(axis=-1)
+        long.reshape(2, 2500, 3).sum(axis=(-1, -2))
+        cupy.zeros((900, 3)).sum(axis=0)
+        cupy.zeros((5000, 3)).T.copy().sum(axis=1)
+        cupy.ones(5000, "float32") @ long
+    assert transfers.narrow == []
 
 
 def test_counts_end_with_their_block_and_nest():

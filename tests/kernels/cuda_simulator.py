@@ -126,6 +126,27 @@ def wrong_arrays_are_refused(xp):
         cuda.lerp(single, longer, weight=0.5)
 
 
+def log_ndtr_follows_the_reference(xp, name):
+    x = NUMBERS[
+        (NUMBERS <= 12.8) & (abs(NUMBERS) != np.float32(3e38)) | np.isnan(NUMBERS)
+    ]  # where float32 neither runs out nor overflows
+    g = np.ones_like(x)
+    arrays = (x,) if name == "log_ndtr" else (g, x)
+    exact = getattr(reference, name)(*(array.astype("float64") for array in arrays))
+    found = getattr(cuda, name)(*map(xp.asarray, arrays))
+    assert (type(found), found.shape, found.dtype) == (xp.ndarray, x.shape, np.float32)
+    np.testing.assert_allclose(on_cpu(found), exact, rtol=7e-7, atol=TINY)
+
+
+def erfinv_follows_the_reference(xp):
+    x = np.concatenate([NUMBERS, NUMBERS / 20, [1, -1]]).astype("float32")
+    x = np.concatenate([x, 1 - np.geomspace(2.0**-24, 0.5, 50).astype("float32")])
+    exact = reference.erfinv(x.astype("float64"))
+    found = cuda.erfinv(xp.asarray(x))
+    assert (type(found), found.shape, found.dtype) == (xp.ndarray, x.shape, np.float32)
+    np.testing.assert_allclose(on_cpu(found), exact, rtol=5e-7, atol=TINY)
+
+
 # ------------------------------------------------------------------------------------------ rows
 
 RNG = np.random.default_rng(0)
@@ -293,6 +314,8 @@ COMPARISONS = {
             ),
             STEPS,
         ),
+        ((log_ndtr_follows_the_reference,), ("log_ndtr", "log_ndtr_backward", "log_ndtr_curvature")),
+        ((erfinv_follows_the_reference,), ("",)),
         ((rows_follow_the_reference,), ROWS),
         ((uniforms_are_those_of_the_reference,), ("uniform32", "open_uniform32", "uniform64", "open_uniform64")),
         ((normals_are_those_of_the_reference_to_rounding,), ("normal32", "normal64")),

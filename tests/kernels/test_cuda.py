@@ -234,7 +234,7 @@ CupyArray.__module__ = CupyArrayWithoutAddress.__module__ = "cupy"
 @pytest.fixture
 def numba_cuda_is_there(monkeypatch):
     monkeypatch.setattr(kernels, "_COMPILED", True)
-    monkeypatch.setattr(kernels, "_cuda_wanted", lambda: True)
+    monkeypatch.setattr(kernels, "cuda_wanted", lambda: True)
 
 
 ON_CPU, ON_GPU = "cpu", "cuda"  # the arguments of a row of the table
@@ -264,7 +264,7 @@ def rows_of_the_table():
 
 
 def test_every_kernel_of_the_reference_is_in_the_table_and_has_its_own_on_the_gpu():
-    assert len(TABLE) == 34
+    assert len(TABLE) == 38
     for name in TABLE:
         assert callable(getattr(kernels, name))
         assert getattr(kernels, name).__wrapped__ is getattr(reference, name)
@@ -359,7 +359,7 @@ def test_philox_is_chosen_by_the_module(monkeypatch, numba_cuda_is_there):
     settings = {"key": 0, "counter": 0, "blocks": 1}
     assert kernels.philox(np, **settings) == "cpu"
     assert kernels.philox(SimpleNamespace(ndarray=CupyArray), **settings) == "cuda"
-    monkeypatch.setattr(kernels, "_cuda_wanted", lambda: False)
+    monkeypatch.setattr(kernels, "cuda_wanted", lambda: False)
     with pytest.raises(AttributeError, match="arange"):  # the reference asks for it
         kernels.philox(SimpleNamespace(ndarray=CupyArray), **settings)
 
@@ -386,13 +386,14 @@ def test_a_walk_is_chosen_by_all_weights_and_biases(monkeypatch, numba_cuda_is_t
 
 
 def test_cuda_kernels_need_numba_cuda_and_leave_to_be_compiled(monkeypatch):
-    wanted = kernels._cuda_wanted.__wrapped__
+    wanted = kernels.cuda_wanted.__wrapped__
+    monkeypatch.setattr(kernels, "_cuda", SimpleNamespace(compile_one=lambda: None))
     for compiled, installed in ((True, True), (True, False), (False, True)):
         monkeypatch.setattr(kernels, "_COMPILED", compiled)
         spec = SimpleNamespace() if installed else None
         monkeypatch.setattr(importlib.util, "find_spec", {"numba_cuda": spec}.get)
         assert wanted() == (compiled and installed)
-    monkeypatch.setattr(kernels, "_cuda_wanted", lambda: False)
+    monkeypatch.setattr(kernels, "cuda_wanted", lambda: False)
     assert choice(CupyArray(2)) == "reference"
 
 

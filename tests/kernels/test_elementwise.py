@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from scipy import special
 
 from minigen import kernels
 from minigen.kernels import cpu, cuda, reference, threads
@@ -255,6 +256,98 @@ def test_threads_change_no_bit(name: str) -> None:
     for y, dx in outcomes[1:]:
         np.testing.assert_array_equal(y, outcomes[0][0])
         np.testing.assert_array_equal(dx, outcomes[0][1])
+
+
+# ------------------------------------------- the error function's inverse, and the log of the normal distribution function
+
+LOG_NDTR: dict[str, Callable[[Any, np.ndarray], np.ndarray]] = {
+    "log_ndtr": lambda module, x: module.log_ndtr(x),
+    "slope": lambda module, x: module.log_ndtr_backward(np.ones_like(x), x),
+    "curvature": lambda module, x: module.log_ndtr_curvature(np.ones_like(x), x),
+}
+LOG_NDTR_LIMITS = {"log_ndtr": (-math.inf, 0.0), "slope": (math.inf, 0.0), "curvature": (-1.0, 0.0)}
+LOG_NDTR_ULPS = {"log_ndtr": 5, "slope": 5, "curvature": 7}
+TAILS = np.concatenate(
+    [np.linspace(-45, 12.8, 20_001), -np.geomspace(1e-30, 1e4, 5_000), np.geomspace(1e-30, 12.8, 5_000)]
+)
+
+
+def log_ndtr_exactly(name: str, x: np.ndarray) -> np.ndarray:
+    """The function, its slope, or its curvature by SciPy; where the latter is a difference of large numbers, by its series in 1 / x^2."""
+    if name == "log_ndtr":
+        return special.log_ndtr(x)
+    tail = special.erfcx(-np.minimum(x, 0.0) / math.sqrt(2)) / 2  # exp(x^2 / 2) Phi(x) on the left
+    density = np.exp(-(x**2) / 2)
+    slope = np.where(x < 0, 1.0 / tail, density / special.ndtr(np.maximum(x, -1.0))) / math.sqrt(2 * math.pi)
+    if name == "slope":
+        return slope
+    u = np.minimum(x, -10.0) ** -2.0
+    return np.where(
+        x < -10, -1 + u - 6 * u**2 + 50 * u**3 - 518 * u**4 + 6354 * u**5 - 89782 * u**6, -slope * (x + slope)
+    )
+
+
+@pytest.mark.parametrize("name", LOG_NDTR)
+def test_log_ndtr_in_both_tails(name: str) -> None:
+    x = TAILS.astype(np.float32)
+    exact = log_ndtr_exactly(name, x.astype("float64"))
+    np.testing.assert_allclose(
+        LOG_NDTR[name](reference, x.astype("float64")), exact, rtol=1e-7 if name == "curvature" else 1e-13
+    )
+    assert LOG_NDTR[name](reference, x).dtype == np.float32
+    for y in (LOG_NDTR[name](kernels, x), LOG_NDTR[name](reference, x)):
+        assert (abs(y - exact) <= LOG_NDTR_ULPS[name] * np.spacing(abs(exact).astype(np.float32))).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LOG_NDTR)
+def test_log_ndtr_at_infinity_on_the_way_there_and_at_nan(name: str, dtype: str) -> None:
+    found = LOG_NDTR[name](kernels, np.array([-math.inf, math.inf, math.nan], dtype))
+    np.testing.assert_array_equal(found, np.array([*LOG_NDTR_LIMITS[name], math.nan], dtype))
+    far = LOG_NDTR[name](kernels, np.array([-1e15, 1e15], dtype))
+    expected = {"log_ndtr": (-5e29, 0.0), "slope": (1e15, 0.0), "curvature": (-1.0, 0.0)}[name]
+    np.testing.assert_allclose(far, np.array(expected, dtype), rtol=1e-6)
+
+
+def test_erfinv_from_the_middle_to_both_ends() -> None:
+    x = np.concatenate(
+        [np.linspace(0, 1, 20_001)[:-1], np.geomspace(1e-37, 0.5, 5_000), 1 - np.geomspace(2.0**-24, 0.5, 5_000)]
+    )
+    x = np.concatenate([x, -x]).astype(np.float32)
+    x = x[abs(x) < 1]
+    exact = special.erfinv(x.astype("float64"))
+    np.testing.assert_allclose(reference.erfinv(x.astype("float64")), exact, rtol=1e-13)
+    for y in (kernels.erfinv(x), reference.erfinv(x)):
+        assert y.dtype == np.float32
+        assert (abs(y - exact) <= 4 * np.spacing(abs(exact).astype(np.float32))).all()
+    near_one = 1 - np.geomspace(1e-16, 1e-3, 100)
+    np.testing.assert_allclose(special.erf(reference.erfinv(near_one)), near_one, rtol=1e-15)
+    np.testing.assert_allclose(special.erfc(reference.erfinv(near_one)), 1 - near_one, rtol=1e-12)
+
+
+@float_dtypes
+def test_erfinv_at_the_ends_and_beyond(dtype: str) -> None:
+    x = np.array([-1, 1, -1.5, 2, math.inf, math.nan, 0.0, -0.0] * 3, dtype)
+    y = kernels.erfinv(x)
+    np.testing.assert_array_equal(y, np.array([-math.inf, math.inf, *[math.nan] * 4, 0.0, 0.0] * 3, dtype))
+    assert np.signbit(y[-2:]).tolist() == [False, True]
+
+
+@float_dtypes
+@pytest.mark.parametrize("name", [*LOG_NDTR, "erfinv"])
+def test_any_strides_and_sizes_will_do(name: str, dtype: str) -> None:
+    function = LOG_NDTR.get(name, lambda module, x: module.erfinv(x))
+    block = np.linspace(-0.9, 0.9, 4 * 6 * 10).reshape(4, 6, 10).astype(dtype)
+    for x in (
+        block.transpose(2, 0, 1),
+        block[::-2, :, ::3],
+        np.broadcast_to(block[:, :1], block.shape),
+        block[0, 0, 0],
+        block[:0],
+    ):
+        y = function(kernels, np.asarray(x))
+        assert (type(y), y.shape, y.dtype) == (np.ndarray, x.shape, dtype)
+        np.testing.assert_array_equal(y, function(kernels, np.array(x)))
 
 
 # ------------------------------------------------------------------------------------------- machinery

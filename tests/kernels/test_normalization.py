@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from devices import on_host
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minigen import kernels
+from minigen.backend import to_device
 from minigen.engine import sum_to
 from minigen.kernels import threads
 from minigen.kernels.normalization import cpu, reference
@@ -173,3 +175,24 @@ def test_other_dtypes_take_the_reference():
         kernels.mean_and_deviation(x, axes=(0,)), reference.mean_and_deviation(x, axes=(0,)), strict=True
     ):
         np.testing.assert_array_equal(obtained, expected)
+
+
+@pytest.mark.parametrize("axes", [(0,), (0, 1), (1,), (-1,)])
+def test_half_precision_has_a_mean_where_its_sum_would_overflow(axes, device):
+    rng = np.random.default_rng(0)
+    exact = 300.0 + rng.normal(size=(800, 500, 1) if 1 in axes else (800, 1, 500)).astype("float16").astype("float64")
+    x = to_device(exact.astype("float16"), device)
+    mean, deviation = kernels.mean_and_deviation(x, axes=axes)
+    np.testing.assert_allclose(on_host(mean), exact.mean(axis=axes, keepdims=True), rtol=1e-3)
+    out, *_ = kernels.normalize_backward(x, x, None, mean, 1 / deviation, axes=axes, bias_shape=())
+    assert np.isfinite(on_host(out)).all()
+
+
+def test_moments_on_the_gpu_are_those_of_the_cpu(device):
+    x = np.random.default_rng(1).normal(3.0, 2.0, (4, 5, 6, 2))
+    for axes in ((0, 1, 2), (0,), (1, 2), (1, 3), (3,), (1, 2, 3), (0, 2), (-1, 0)):
+        found = kernels.mean_and_deviation(to_device(x, device), axes=axes)
+        for one, expected in zip(
+            found, (x.mean(axis=axes, keepdims=True), x.std(axis=axes, keepdims=True)), strict=True
+        ):
+            np.testing.assert_allclose(on_host(one), expected, rtol=1e-12)

@@ -5,6 +5,7 @@ import pytest
 
 import minigen as mg
 from minigen import kernels
+from minigen.engine import Primitive, primitive
 from minigen.ops.index import index
 
 
@@ -609,3 +610,47 @@ def test_exhausted_memory_names_the_operation_the_shapes_and_a_way_out(kind, mon
         MemoryError, match=r"convolve: Out of memory .*; got x \(1, 3, 3, 1\) float64.*; a smaller batch needs less"
     ):
         mg.conv2d(leaf(1, 3, 3, 1), leaf(2, 2, 1, 1))
+
+
+def out_of_memory(*arguments):
+    raise type("OutOfMemoryError", (MemoryError,), {})("Out of memory allocating 4,096 bytes")
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("kind", ["vjp", "joint_vjp", "fused_vjp"])
+def test_memory_exhausted_in_a_gradient_names_the_operation_and_what_it_saved(kind, create_graph, device):
+    @primitive()
+    def cubed(x):
+        return x**3
+
+    def slope(g, x):
+        return out_of_memory()
+
+    if kind == "vjp":
+        cubed.vjp(x=slope)
+    else:
+        cubed.joint_vjp(slope)
+    if kind == "fused_vjp":
+        cubed.fused_vjp(slope)
+    x = mg.tensor(np.ones((2, 3), "float32"), requires_grad=True, device=device)
+    try:
+        with pytest.raises(
+            MemoryError,
+            match=r"^cubed: Out of memory allocating 4,096 bytes, in its gradient; got the cotangent \(2, 3\) float32, "
+            r"x \(2, 3\) float32; a smaller batch needs less$",
+        ) as caught:
+            mg.grad(mg.sum(cubed(x)), x, create_graph=create_graph)
+        assert isinstance(caught.value.__cause__, MemoryError)
+    finally:
+        Primitive.registry.pop("cubed")
+
+
+def test_memory_exhausted_in_an_operation_of_a_gradient_is_explained_once(monkeypatch, device):
+    x = mg.tensor(np.ones((2, 3), "float32"), requires_grad=True, device=device)
+    y = mg.sum(mg.relu(x))
+    monkeypatch.setattr(kernels, "relu_backward", out_of_memory)
+    with pytest.raises(
+        MemoryError, match=r"^relu_backward: Out of memory .*; a smaller batch needs less, as does no_grad"
+    ) as caught:
+        y.backward()
+    assert str(caught.value).count("a smaller batch") == 1

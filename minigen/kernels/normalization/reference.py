@@ -2,6 +2,9 @@
 
 `axes` says which values are a group: mean and standard deviation are taken over them, and keep them with length 1. The variance is never
 formed: it may overflow, or vanish, where the deviation does not.
+
+CuPy keeps a whole GPU busy with sums over the last axes only: over the first ones, 32 sums are one block's work, and the 64 channels of an
+image are two blocks'. So groups are copied into rows first, or columns are added up by a product with ones.
 """
 
 import math
@@ -21,9 +24,37 @@ def mean_and_deviation(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Array
         >>> mean_and_deviation(np.array([[1.0], [3.0]]), axes=(0,))
         (array([[2.]]), array([[1.]]))
     """
-    mean = x.mean(axis=axes, keepdims=True)
-    mean += (x - mean).mean(axis=axes, keepdims=True)
-    return mean, norm(x - mean, axes=axes) * math.sqrt(mean.size / max(x.size, 1))
+    rows, kept = _rows(x, axes), _kept(x, axes)
+    mean = rows.mean(axis=1, keepdims=True)
+    mean += (rows - mean).mean(axis=1, keepdims=True)
+    deviation = norm(rows - mean, axes=(1,)) * math.sqrt(mean.size / max(x.size, 1))
+    return mean.reshape(kept), deviation.reshape(kept)
+
+
+def _kept(x: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of x with length 1 along the axes."""
+    others = _others(x, axes)
+    return tuple(n if axis in others else 1 for axis, n in enumerate(x.shape))
+
+
+def _others(x: Array, axes: tuple[int, ...]) -> list[int]:
+    return [axis for axis in range(x.ndim) if axis not in axes and axis - x.ndim not in axes]
+
+
+def _rows(x: Array, axes: tuple[int, ...]) -> Array:
+    """Each group as a row of a matrix, (groups, members)."""
+    others = _others(x, axes)
+    groups, members = (math.prod(x.shape[axis] for axis in those) for those in (others, axes))
+    return array_module(x).ascontiguousarray(x.transpose(*others, *axes).reshape(groups, members))
+
+
+def _mean(x: Array, axes: tuple[int, ...]) -> Array:
+    """The mean over the axes, which stay with length 1."""
+    if axes != tuple(range(len(axes))) or x.dtype == "float16":  # in which a sum may overflow and the mean does not
+        return _rows(x, axes).mean(axis=1).reshape(_kept(x, axes))
+    columns = x.reshape(math.prod(x.shape[: len(axes)]), math.prod(x.shape[len(axes) :]))
+    sums = array_module(x).ones(len(columns), x.dtype) @ columns
+    return (sums / len(columns)).reshape(_kept(x, axes))
 
 
 def normalize_by(
@@ -87,8 +118,8 @@ def normalize_backward(
     normal *= scale
     weight_gradient = None if weight is None else g * normal
     weighted = g if weight is None else g * weight
-    normal *= (weighted * normal).mean(axis=axes, keepdims=True)
+    normal *= _mean(weighted * normal, axes)
     out = weighted - normal
-    out -= weighted.mean(axis=axes, keepdims=True)
+    out -= _mean(weighted, axes)
     out *= scale
     return out, weight_gradient, g
