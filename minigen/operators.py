@@ -26,7 +26,8 @@ table = SimpleNamespace()
 ELSEWHERE = {
     "view": "x.reshape(shape)", "permute": "x.transpose(axes)", "t": "x.T",
     "swapaxes": "mg.swapaxes(x, i, j)", "unsqueeze": "mg.expand_dims(x, axis)", "expand": "mg.broadcast_to(x, shape=shape)",
-    "cat": "mg.concatenate(tensors, axis)", "std": "mg.sqrt(mg.var(x))", "pow": "x ** y", "mm": "x @ y", "dot": "x @ y",
+    "cat": "mg.concatenate(tensors, axis)", "pow": "x ** y", "mm": "x @ y", "dot": "x @ y",
+    "inverse": "mg.inv(x)", "logdet": "mg.slogdet(x)[1]",
     "numel": "x.size", "cpu": 'x.to("cpu")', "cuda": 'x.to("gpu")', "float": 'x.astype("float32")', "double": 'x.astype("float64")',
     "long": 'x.astype("int64")', "int": 'x.astype("int64")', "type": "x.astype(dtype)", "copy": "mg.tensor(x)", "clone": "mg.tensor(x)",
     "tolist": "x.data.tolist()", "copy_": "x.assign(values)", "requires_grad_": "mg.tensor(x, requires_grad=True)",

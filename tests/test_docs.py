@@ -1,19 +1,27 @@
 """The pages' code runs: blocks marked python, from top to bottom, in one namespace to a page."""
 
 import doctest
+import importlib.util
+import operator
 import re
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
+import scipy.special
 from ops import cases
 
+from minigen import ops
 from minigen.engine import Primitive
 from minigen.testing import gradcheck
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "figures.md", ROOT / "docs" / "data.md"}),
+    *sorted(
+        set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / name for name in ("figures.md", "functions.md", "data.md")}
+    ),
 ]
 
 
@@ -70,6 +78,35 @@ def test_the_readme_lists_every_lesson_with_its_time():
         r"^\| `(\w+)\.py` \| (.+) \| ([\d.]+ (?:s|min)) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
     )
     assert {name for name, _, _ in rows} == {path.stem for path in (ROOT / "examples").glob("*.py")}
+
+
+@pytest.fixture(scope="module")
+def functions() -> ModuleType:
+    """The module that writes the page of functions."""
+    spec = importlib.util.spec_from_file_location("make_functions", ROOT / "docs" / "make_functions.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_functions_is_up_to_date(functions: ModuleType):
+    assert functions.PAGE.read_text() == functions.page(), "run: python docs/make_functions.py"
+
+
+def test_the_page_of_functions_has_every_function_once(functions: ModuleType):
+    listed = re.findall(r"^\| `(\w+)\(.*\)` \| (?:`[\w.]+`|—) \| [A-Z].*[.:;] \|$", functions.page(), re.MULTILINE)
+    assert sorted(listed) == sorted(ops.__all__)
+
+
+def test_the_twins_of_functions_are_there(functions: ModuleType):
+    assert set(functions.TWINS) <= set(ops.__all__)
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    spaces = {"np": np, "scipy": scipy, "torch": torch, "F": torch.nn.functional}
+    for name in ops.__all__:
+        twin = functions.twin_of(name)
+        if twin:
+            space, _, path = twin.partition(".")
+            assert callable(operator.attrgetter(path)(spaces[space])), twin
 
 
 def test_the_links_of_the_pages_lead_somewhere():

@@ -31,9 +31,11 @@ def keeping_numbers(operation: Callable[[TensorLike], Any]) -> Callable[[TensorL
     return lambda x: operation(x).item() if is_number(x) else operation(x)
 
 
+erfinv = keeping_numbers(ops.erfinv)
 exp = keeping_numbers(ops.exp)
 expm1 = keeping_numbers(ops.expm1)
 log = keeping_numbers(ops.log)
+log_ndtr = keeping_numbers(ops.log_ndtr)
 sigmoid = keeping_numbers(ops.sigmoid)
 silu = keeping_numbers(ops.silu)
 softplus = keeping_numbers(ops.softplus)

@@ -212,4 +212,4 @@ class LogisticMixtureConditional(Conditional):
     def _components(self, parameters: TensorLike) -> tuple[Any, Any, Any]:
         """Return the logits of the weights, the means and 1/r, (..., K) each."""
         logits, means, log_scales = ops.split(parameters, 3, axis=-1)
-        return logits, means, ops.exp(-ops.clip(log_scales, low=LEAST_LOG_SCALE, high=-LEAST_LOG_SCALE))
+        return logits, means, ops.exp(-ops.clip(log_scales, LEAST_LOG_SCALE, -LEAST_LOG_SCALE))

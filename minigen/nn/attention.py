@@ -146,7 +146,12 @@ class MultiHeadAttention(Module):
         x: Float[TensorLike, "N T C"],
         context: Float[TensorLike, "N S E"] | None = None,
         *,
-        mask: Bool[TensorLike, "N S"] | Bool[TensorLike, "#N #T S"] | None = None,
+        mask: Bool[TensorLike, "N S"]
+        | Bool[TensorLike, "#N #T S"]
+        | Float[TensorLike, "N S"]
+        | Float[TensorLike, "#N #T S"]
+        | Float[TensorLike, "#N #H #T S"]
+        | None = None,
         causal: bool = False,
         cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "N T C"]:
@@ -155,7 +160,8 @@ class MultiHeadAttention(Module):
         Args:
             x: (N, T, C).
             context: the other sequence, (N, S, E), in cross-attention; else None and S = T.
-            mask: which keys are seen, booleans (N, S) or (N, T, S), N or T of the latter 1 if the same for all; see `ops.attention`.
+            mask: which keys are seen, booleans (N, S) or (N, T, S), N or T of the latter 1 if the same for all; or numbers to be added to
+                the scores, also (N, H, T, S); see `ops.attention`.
             causal: whether a place sees itself and earlier ones only.
             cache: holds earlier places of the sequence, to which those of x are added; S counts all. It makes attention causal.
 

@@ -66,7 +66,12 @@ class TransformerBlock(Module):
         self,
         x: Float[TensorLike, "N T C"],
         *,
-        mask: Bool[TensorLike, "N S"] | Bool[TensorLike, "#N #T S"] | None = None,
+        mask: Bool[TensorLike, "N S"]
+        | Bool[TensorLike, "#N #T S"]
+        | Float[TensorLike, "N S"]
+        | Float[TensorLike, "#N #T S"]
+        | Float[TensorLike, "#N #H #T S"]
+        | None = None,
         cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "N T C"]:
         """Compute, (N, T, C) -> (N, T, C).

@@ -11,6 +11,8 @@ from minigen.ops.attention import attention, self_attention
 from minigen.ops.bits import bit_log_prob, bits_log_prob
 from minigen.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigen.ops.creation import arange, eye, from_dlpack, full, linspace, ones, tensor, to_device, zeros
+from minigen.ops.cross_entropy import cross_entropy
+from minigen.ops.decompositions import cholesky, eigh, inv, slogdet, solve
 from minigen.ops.diagonals import diag, diagonal, trace, tril, triu
 from minigen.ops.elementwise import (
     abs,
@@ -20,6 +22,7 @@ from minigen.ops.elementwise import (
     elu,
     equal,
     erf,
+    erfinv,
     exp,
     expm1,
     gelu,
@@ -30,6 +33,7 @@ from minigen.ops.elementwise import (
     less_equal,
     log,
     log1p,
+    log_ndtr,
     maximum,
     minimum,
     multiply,
@@ -58,6 +62,7 @@ from minigen.ops.powers import exp2, log2, log10, logaddexp, reciprocal, square
 from minigen.ops.products import dot, inner, kron, outer, tensordot
 from minigen.ops.reduce import (
     argmax,
+    argmin,
     cumsum,
     diff,
     log_softmax,
@@ -69,6 +74,7 @@ from minigen.ops.reduce import (
     prod,
     root_mean_square,
     softmax,
+    std,
     sum,
     var,
 )
@@ -94,19 +100,21 @@ from minigen.ops.shape import (
     transpose,
     vstack,
 )
+from minigen.ops.sorting import argsort, sort
 from minigen.ops.trigonometry import arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cosh, hypot, sinh, tan
 
 __all__ = [
-    "abs", "add", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "array_split", "astype",
-    "attention", "avg_pool2d", "bit_log_prob", "bits_log_prob", "broadcast_to", "ceil", "clip", "concatenate", "conv1d", "conv2d",
-    "conv_transpose1d", "conv_transpose2d", "cos", "cosh", "cumsum", "diag", "diagonal", "diff", "divide", "dot", "einsum", "elu", "equal",
-    "erf", "exp", "exp2", "expand_dims", "expm1", "eye", "flip", "floor", "floor_divide", "from_dlpack", "full", "gated_tanh", "gather",
-    "gelu", "gradient_reversal", "greater", "greater_equal", "hstack", "hypot", "inner", "kron", "leaky_relu", "less", "less_equal",
-    "linear", "linspace", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp", "matmul", "max", "max_pool2d",
-    "maximum", "mean", "min", "minimum", "mod", "moveaxis", "multiply", "nan_to_num", "negative", "norm", "normalize", "not_equal", "ones",
-    "outer", "pad", "pixel_shuffle", "pixel_unshuffle", "power", "prod", "reciprocal", "relu", "repeat", "reshape", "roll",
-    "root_mean_square", "round", "scatter_add", "self_attention", "sigmoid", "sign", "silu", "sin", "sinh", "softmax", "softplus", "split",
-    "sqrt", "square", "squeeze", "stack", "straight_through", "subtract", "sum", "swapaxes", "tan", "tanh", "tensor", "tensordot", "tile",
+    "abs", "add", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort",
+    "array_split", "astype", "attention", "avg_pool2d", "bit_log_prob", "bits_log_prob", "broadcast_to", "ceil", "cholesky", "clip",
+    "concatenate", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "cos", "cosh", "cross_entropy", "cumsum", "diag", "diagonal",
+    "diff", "divide", "dot", "eigh", "einsum", "elu", "equal", "erf", "erfinv", "exp", "exp2", "expand_dims", "expm1", "eye", "flip",
+    "floor", "floor_divide", "from_dlpack", "full", "gated_tanh", "gather", "gelu", "gradient_reversal", "greater", "greater_equal",
+    "hstack", "hypot", "inner", "inv", "kron", "leaky_relu", "less", "less_equal", "linear", "linspace", "log", "log1p", "log2", "log10",
+    "log_ndtr", "log_softmax", "logaddexp", "logsumexp", "matmul", "max", "max_pool2d", "maximum", "mean", "min", "minimum", "mod",
+    "moveaxis", "multiply", "nan_to_num", "negative", "norm", "normalize", "not_equal", "ones", "outer", "pad", "pixel_shuffle",
+    "pixel_unshuffle", "power", "prod", "reciprocal", "relu", "repeat", "reshape", "roll", "root_mean_square", "round", "scatter_add",
+    "self_attention", "sigmoid", "sign", "silu", "sin", "sinh", "slogdet", "softmax", "softplus", "solve", "sort", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "straight_through", "subtract", "sum", "swapaxes", "tan", "tanh", "tensor", "tensordot", "tile",
     "trace", "transpose", "tril", "triu", "upsample2d", "var", "vstack", "where", "zeros",
 ]  # fmt: skip
 

@@ -9,16 +9,18 @@ spreads the cotangent over them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from minigen import kernels
 from minigen.backend import Array, array_module
 from minigen.engine import Tensor, TensorLike, add, primitive
 from minigen.operators import Axis
 from minigen.ops.composite import composite
-from minigen.ops.elementwise import divide, exp, multiply, where
+from minigen.ops.elementwise import abs, divide, exp, multiply, sign, where
 from minigen.ops.shape import astype, broadcast_to, checked_axes, concatenate, flip, moveaxis, reshape
-from minigen.sizes import whole_number
+from minigen.sizes import is_whole, shown, whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
@@ -102,17 +104,52 @@ def var(
         >>> var(np.array([1.0, 2.0, 6.0]), correction=1)
         array(7.)
     """
-    count = _count("var", x.shape, axis)
-    if count <= correction:
-        raise ValueError(
-            f"var: {count} values along axis {axis} of shape {x.shape} leave none after the correction {correction}"
-        )
+    count = _corrected_count("var", x.shape, axis, correction)
     if _is_half(x):
         wide = astype(x, dtype="float32")
         return astype(var(wide, axis=axis, keepdims=keepdims, correction=correction), dtype="float16")
+    deviation = _deviation(x, axis)
+    return divide(sum(deviation * deviation, axis=axis, keepdims=keepdims), count)
+
+
+@composite
+def std(
+    x: Num[TensorLike, "..."], *, axis: Axis = None, keepdims: bool = False, correction: int = 0
+) -> Float[Tensor, "..."]:
+    """Return the standard deviation over the axes, the root of `var`. For float16 it is computed in float32.
+
+    Where all values are equal, its gradients of every order are taken as 0. No square overflows or vanishes on the way, as in `norm`.
+
+    Args:
+        x: any shape.
+        axis, keepdims: as everywhere in this file.
+        correction: the sum of squares is divided by n - correction, as in `var`.
+
+    Example:
+        >>> import numpy as np
+        >>> std(np.array([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]))
+        array(2.)
+    """
+    count = _corrected_count("std", x.shape, axis, correction)
+    if _is_half(x):
+        wide = astype(x, dtype="float32")
+        return astype(std(wide, axis=axis, keepdims=keepdims, correction=correction), dtype="float16")
+    return divide(norm(_deviation(x, axis), axis=axis, keepdims=keepdims), math.sqrt(count))
+
+
+def _corrected_count(name: str, shape: tuple[int, ...], axis: Axis, correction: int) -> int:
+    """Return by how much a sum of squared deviations is divided."""
+    count = _count(name, shape, axis)
+    if count <= correction:
+        raise ValueError(
+            f"{name}: {count} values along axis {axis} of shape {shape} leave none after the correction {correction}"
+        )
+    return count - correction
+
+
+def _deviation(x: TensorLike, axis: Axis) -> TensorLike:
     deviation = x - mean(x, axis=axis, keepdims=True)
-    deviation = deviation - mean(deviation, axis=axis, keepdims=True)  # far from 0 the mean itself was rounded
-    return divide(sum(deviation * deviation, axis=axis, keepdims=keepdims), count - correction)
+    return deviation - mean(deviation, axis=axis, keepdims=True)  # far from 0 the mean itself was rounded
 
 
 @primitive()
@@ -150,15 +187,27 @@ min.vjp(x=_extremum_vjp)
 
 
 @primitive()
-def argmax(x: Shaped[Array, "..."], *, axis: int | None = None) -> Int[Array, "..."]:
-    """Return the index of the (first) maximum along an axis, or in the flattened array.
+def argmax(x: Shaped[Array, "..."], *, axis: int | None = None, keepdims: bool = False) -> Int[Array, "..."]:
+    """Return the index of the (first) maximum, or of the first NaN, along an axis, or in the flattened array.
 
     Example:
         >>> import numpy as np
         >>> argmax(np.array([[1.0, 5.0], [7.0, 2.0]]), axis=1)
         array([1, 0])
     """
-    return x.argmax(axis=axis)
+    return x.argmax(axis=axis, keepdims=keepdims)
+
+
+@primitive()
+def argmin(x: Shaped[Array, "..."], *, axis: int | None = None, keepdims: bool = False) -> Int[Array, "..."]:
+    """Return the index of the (first) minimum, or of the first NaN, along an axis, or in the flattened array.
+
+    Example:
+        >>> import numpy as np
+        >>> argmin(np.array([[1.0, 5.0], [7.0, 2.0]]), axis=1)
+        array([0, 1])
+    """
+    return x.argmin(axis=axis, keepdims=keepdims)
 
 
 @composite
@@ -232,24 +281,64 @@ def diff(x: Num[TensorLike, "..."], n: int = 1, axis: int = -1) -> Num[Tensor, "
 
 
 @primitive()
-def norm(x: Float[Array, "..."], *, axis: Axis = None, keepdims: bool = False) -> Float[Array, "..."]:
-    """Return the Euclidean norm over the axes. At x = 0 its gradients of every order are taken as 0.
+def norm(
+    x: Num[Array, "..."], *, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False
+) -> Float[Array, "..."]:
+    """Return the Euclidean norm over the axes, or another p-norm, (sum |x|^p)^(1/p). At x = 0 its gradients of every order are taken as 0.
 
-    No square overflows or vanishes on the way: norms from the smallest to the largest number of x's dtype come out, with their gradients.
+    No power overflows or vanishes on the way: norms from the smallest to the largest number of x's dtype come out, with their gradients.
+
+    Args:
+        x: any shape.
+        ord: p > 0; None, 2 and "fro" are the Euclidean norm. `math.inf` is the largest |x| and -`math.inf` the smallest, where ties share
+            the gradient equally, as in `max`. At an element that is 0, derivatives that are infinite, those of an order above p, are
+            taken as 0.
+        axis, keepdims: as everywhere in this file. The elements along several axes are one vector, as in torch.linalg.vector_norm. In NumPy
+            two axes are a matrix's, whose norm as an operator is another one: for 2 it is the largest singular value.
 
     Example:
         >>> import numpy as np
-        >>> norm(np.array([3.0, 4.0]))
-        array(5.)
+        >>> norm(np.array([3.0, 4.0])), norm(np.array([3.0, 4.0]), ord=1)
+        (array(5.), array(7.))
     """
     axes = _reduced_axes("norm", x.ndim, axis)
-    out = kernels.norm(x, axes=axes)
+    order = _checked_order(ord)
+    out = kernels.norm(x, axes=axes) if order == 2 else _power_norm(x, order, axes)
     return out if keepdims else out.squeeze(axis=axes)
 
 
-def _norm_vjp(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
+def _checked_order(order: Any) -> float:
+    """Return the p of a norm as a float."""
+    if order is None or order == "fro":
+        return 2.0
+    is_number = isinstance(order, int | float | np.integer | np.floating) and not isinstance(order, bool)
+    if is_number and (order > 0 or order == -math.inf):
+        return float(order)
+    advice = f"; an axis is given by name, norm(x, axis={order})" if is_whole(order) else ""
+    raise ValueError(f"norm: ord is {shown(order)}, expected a number p > 0, inf, -inf or 'fro'{advice}")
+
+
+def _power_norm(x: Array, order: float, axes: tuple[int, ...]) -> Array:
+    """Return the p-norm over axes that stay with length 1: m (sum (|x| / m)^p)^(1/p), with m the largest |x|."""
+    module = array_module(x)
+    size = module.abs(x)
+    if order in (math.inf, -math.inf):
+        return (size.max if order > 0 else size.min)(axis=axes, keepdims=True) + 0.0  # of integers too a float
+    largest = size.max(axis=axes, keepdims=True) if x.size else size.sum(axis=axes, keepdims=True)
+    scale = module.where((largest > 0) & (largest < math.inf), largest, largest * 0.0 + 1.0)
+    size = size / scale
+    total = (size**order).sum(axis=axes, keepdims=True, dtype="float32" if _is_half(x) else None)
+    return (scale * total ** (1.0 / order)).astype(size.dtype, copy=False)
+
+
+def _norm_vjp(g: Array, x: Array, out: Array, ord: float | str | None, axis: Axis, keepdims: bool) -> Array:
+    order = _checked_order(ord)
+    if order in (math.inf, -math.inf):
+        return _extremum_vjp(g, abs(x), out, axis, keepdims) * sign(x)
     length = _restored(out, x.shape, axis, keepdims)
     direction = x / where(length == 0, 1.0, length)
+    if order != 2:  # x / |x| (|x| / length)^(p - 1)
+        direction = sign(x) * where(x == 0, 1.0, abs(direction)) ** (order - 1.0)
     return where(length == 0, 0.0, _restored(g, x.shape, axis, keepdims)) * direction
 
 

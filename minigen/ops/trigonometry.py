@@ -126,7 +126,7 @@ def hypot(a: Num[Array, "*#shape"] | float, b: Num[Array, "*#shape"] | float) ->
 def _hypot_vjp(g: Array, out: Array, leg: Array) -> Array:
     """Return g leg / out, infinity counting as the largest number."""
     largest = float(np.finfo(out.dtype).max)
-    leg, length = clip(leg, low=-largest, high=largest), clip(out, high=largest)
+    leg, length = clip(leg, -largest, largest), clip(out, None, largest)
     return where(out == 0, 0.0, g) * (leg / where(out == 0, 1.0, length))
 
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from integration import integral
-from scipy import stats
+from scipy import special, stats
 
 from minigen.distributions import Normal
 from minigen.distributions.normal import standard_normal_log_density
+from minigen.engine import Tensor, grad
 from minigen.random import Generator
+from minigen.testing import gradcheck
 
 means, scales = st.floats(-5.0, 5.0), st.floats(1e-3, 1e3)
 
@@ -70,3 +72,47 @@ def test_extreme_log_variances(dtype, log_variance):
     assert normal.log_prob(np.zeros(1, dtype)) == pytest.approx(-half - 0.5 * math.log(2 * math.pi), rel=1e-6)
     assert normal.log_prob(normal.scale) == pytest.approx(-half - 0.5 * math.log(2 * math.pi * math.e), rel=1e-6)
     assert normal.entropy() == pytest.approx(half + 0.5 * math.log(2 * math.pi * math.e), rel=1e-6)
+
+
+@given(mean=means, scale=scales, z=st.floats(-300.0, 8.0))
+def test_distribution_functions_and_quantiles(mean, scale, z):
+    normal, exact = Normal(mean, scale=scale), stats.norm()
+    x = mean + scale * z
+    z = (x - mean) / scale  # after rounding
+    assert normal.log_cdf(x) == pytest.approx(exact.logcdf(z), rel=1e-12)
+    assert normal.cdf(x) == pytest.approx(exact.cdf(z), rel=1e-11)
+    if abs(z) < 6:
+        assert normal.icdf(normal.cdf(x)) == pytest.approx(x, abs=1e-6 * scale)
+
+
+def test_quantiles_at_the_ends_and_beyond():
+    np.testing.assert_array_equal(
+        Normal(1.0, scale=2.0).icdf(np.array([0.0, 0.5, 1.0, -0.1])), [-np.inf, 1.0, np.inf, np.nan]
+    )
+
+
+@pytest.mark.parametrize("name", ["log_cdf", "cdf", "icdf"])
+def test_gradients_of_distribution_functions_and_quantiles_to_order_two(name, device):
+    x = np.array([0.1, 0.5, 0.9]) if name == "icdf" else np.array([-8.0, 0.3, 2.0])
+
+    def function(x, mean, log_variance):
+        normal = Normal(mean.to(device), log_variance=log_variance.to(device))
+        return getattr(normal, name)(x.to(device)).to("cpu")
+
+    gradcheck(function, [x, np.array([0.2, -0.4, 0.0]), np.array([[0.3], [-0.5]])], name=name)
+
+
+@pytest.mark.parametrize("z", [-1e4, -40.0, -5.0, 5.0])
+def test_the_tails_in_float32(z):
+    x = Tensor(np.float32(z).reshape(1), requires_grad=True)
+    log = Normal(0.0, scale=1.0).log_cdf(x)
+    slope = grad(log, x, create_graph=True)
+    exact = special.log_ndtr(z)
+    ratio = math.sqrt(2 / math.pi) / special.erfcx(-z / math.sqrt(2))
+    assert log.dtype == np.float32
+    assert log.item() == pytest.approx(exact, rel=3e-7)
+    assert slope.item() == pytest.approx(ratio, rel=3e-7)
+    if z > -100:  # below, this difference has no digits left; the slope's slope is -1 + 1 / z^2
+        assert grad(slope, x).item() == pytest.approx(-ratio * (z + ratio), rel=1e-6)
+    else:
+        assert grad(slope, x).item() == pytest.approx(-1 + z**-2, rel=1e-6)

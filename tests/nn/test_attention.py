@@ -44,6 +44,27 @@ def test_pieces_through_a_cache_equal_the_whole_causal_pass(steps, dtype):
         cache.reset()
 
 
+def test_numbers_in_a_mask_reach_the_scores():
+    """In self-attention, with a cache, in cross-attention and in a block; a learned bias gets a gradient."""
+    bias = mg.tensor(np.linspace(-2.0, 2.0, 2 * 5 * 5, dtype="float32").reshape(1, 2, 5, 5), requires_grad=True)
+    hidden = np.where(np.tri(5, dtype=bool), 0.0, -np.inf)[None]
+    x = normal(3, 5, 6)
+    layer = nn.MultiHeadAttention(6, heads=2, rng=Generator(0))
+    np.testing.assert_allclose(layer(x, mask=hidden).data, layer(x, causal=True).data, atol=1e-6)
+    assert np.abs(layer(x, mask=bias).data - layer(x).data).max() > 1e-3
+    assert np.abs(mg.grad(mg.sum(layer(x, mask=bias) ** 2), bias).data).min() > 0
+    with mg.no_grad():
+        cache = nn.KeyValueCache(5)
+        steps = [layer(x[:, t : t + 1], mask=bias.data[:, :, t : t + 1, : t + 1], cache=cache) for t in range(5)]
+        np.testing.assert_allclose(
+            mg.concatenate(steps, axis=1).data, layer(x, mask=bias, causal=True).data, rtol=1e-4, atol=1e-6
+        )
+    cross = nn.MultiHeadAttention(6, heads=2, rng=Generator(0), context_features=6)
+    assert np.abs(cross(x, x, mask=bias).data - cross(x, x).data).max() > 1e-3
+    block = nn.TransformerBlock(6, heads=2, rng=Generator(0), causal=True)
+    assert np.abs(block(x, mask=bias).data - block(x).data).max() > 1e-3
+
+
 def test_a_cache_counts_its_places_in_the_mask():
     layer = filled(nn.MultiHeadAttention(4, heads=2, rng=Generator(0)))
     x, seen = normal(2, 5, 4), np.array([[True, True, True, True, True], [False, False, True, True, True]])

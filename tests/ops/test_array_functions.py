@@ -274,7 +274,14 @@ def test_differences_of_order_zero_are_the_values():
         (lambda x: mg.logsumexp(x, 1, True), lambda x: np.log(np.exp(x).sum(1, keepdims=True))),
         (lambda x: mg.clip(x, 1, 2), lambda x: np.clip(x, 1, 2)),
         (lambda x: mg.var(x, 1), lambda x: np.var(x, 1)),
+        (lambda x: mg.std(x, 1), lambda x: np.std(x, 1)),
         (lambda x: mg.argmax(x, 1), lambda x: np.argmax(x, 1)),
+        (lambda x: mg.argmin(x, 1, True), lambda x: np.argmin(x, 1, keepdims=True)),
+        (lambda x: mg.norm(x, 1, 0), lambda x: np.linalg.norm(x, 1, 0)),
+        (lambda x: mg.norm(x, "fro"), lambda x: np.linalg.norm(x, "fro")),
+        (lambda x: mg.sort(-x, 0), lambda x: np.sort(-x, 0)),
+        (lambda x: mg.argsort(-x, None), lambda x: np.argsort(-x, None)),
+        (lambda x: mg.clip(x, np.array([[0.4], [2.0]]), 1), lambda x: np.clip(x, np.array([[0.4], [2.0]]), 1)),
         (lambda x: mg.prod(x, 1), lambda x: np.prod(x, 1)),
     ],
 )
@@ -304,6 +311,9 @@ def test_arguments_by_position_are_numpys(call, same):
         "log10",
         "diff",
         "nan_to_num",
+        "argmin",
+        "sort",
+        "argsort",
     ],
 )
 def test_integers_give_what_numpy_gives(name):

@@ -136,6 +136,99 @@ def test_wrong_shapes_are_named(name):
         call()
 
 
-def test_a_mask_of_numbers_is_refused():
-    with pytest.raises(TypeError, match="attention: the mask is float32; expected booleans"):
-        mg.attention(zeros(2, 3, 1, 4), zeros(2, 3, 1, 4), zeros(2, 3, 1, 4), zeros(2, 3))
+def test_a_mask_of_whole_numbers_is_refused():
+    for function, arguments in ((mg.attention, [zeros(2, 3, 1, 4)] * 3), (mg.self_attention, [zeros(2, 3, 3, 1, 4)])):
+        with pytest.raises(
+            TypeError, match=r"attention: the mask is int64; expected booleans, .* or floating-point numbers"
+        ):
+            function(*arguments, np.ones((2, 3), int))
+
+
+# ------------------------------------------------------------------------------------------------------ masks of numbers
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_minus_infinity_hides_a_key_as_false_does(dtype, causal, device):
+    """Also from a query that sees no key; with gradients of both orders."""
+    arrays = drawn((2, 4, 2, 3), (2, 5, 2, 3), (2, 5, 2, 3), dtype=dtype)
+    seen = np.random.default_rng(2).random((2, 4, 5)) < 0.5
+    seen[0, 1] = False
+    numbers = np.where(seen, 0.0, -np.inf).astype(dtype)
+
+    def results(mask):
+        x = [mg.Tensor(to_device(a, device), requires_grad=True) for a in arrays]
+        y = mg.attention(*x, to_device(mask, device), causal=causal)
+        first = mg.grad(mg.sum(y**2), x, create_graph=True)
+        second = mg.grad([mg.sum(g**2) for g in first], x)
+        return [on_host(a) for a in (y, *first, *second)]
+
+    bound = 1e-4 if dtype == "float32" else 1e-12
+    for a, b in zip(results(numbers), results(seen), strict=True):
+        assert np.isfinite(a).all()
+        np.testing.assert_allclose(a, b, rtol=bound, atol=bound)
+    assert (results(numbers)[0][0, 1] == 0).all()
+
+
+def test_a_hidden_key_gets_no_gradient_through_its_number():
+    query, key, value = drawn((1, 3, 1, 2), (1, 4, 1, 2), (1, 4, 1, 2))
+    numbers = drawn((1, 3, 4), seed=3)[0]
+    numbers[0, 0, 2] = numbers[0, 1] = -np.inf
+    mask = mg.Tensor(numbers, requires_grad=True)
+    y = mg.attention(query, key, value, mask)
+    assert (y.data[0, 1] == 0).all()
+    first = mg.grad(mg.sum(y**2), mask, create_graph=True)
+    second = mg.grad(mg.sum(first**2), mask)
+    for gradient in (first, second):
+        assert np.isfinite(gradient.data).all()
+        assert gradient.data[0, 0, 2] == 0
+        assert (gradient.data[0, 1] == 0).all()
+        assert (gradient.data[0, 2] != 0).all()
+
+
+def test_numbers_of_all_shapes_agree():
+    x = drawn((2, 3, 2, 4))[0]
+    (of_keys,) = drawn((2, 3), seed=1)
+    expected = mg.attention(x, x, x, of_keys)
+    for same in (
+        of_keys[:, None],
+        of_keys[:, None].repeat(3, axis=1),
+        of_keys[:, None, None],
+        np.broadcast_to(of_keys[:, None, None], (2, 2, 3, 3)),
+        mg.Tensor(of_keys),
+    ):
+        np.testing.assert_allclose(on_host(mg.attention(x, x, x, same)), expected, rtol=1e-14)
+    packed = np.stack([x, x, x], axis=2)
+    np.testing.assert_allclose(mg.self_attention(packed, of_keys), expected, rtol=1e-14)
+    np.testing.assert_allclose(mg.attention(x, x, x, 0.0 * of_keys), mg.attention(x, x, x), rtol=1e-12)
+
+
+def test_a_bias_of_each_head_is_that_heads_alone():
+    """Linear biases (Press et al. 2022): in head h a score falls by slope m_h for each place between query and key."""
+    query, key, value = drawn((2, 4, 3, 2), (2, 4, 3, 2), (2, 4, 3, 2))
+    distance = np.arange(4.0)[:, None] - np.arange(4.0)
+    bias = -np.array([0.5, 0.25, 2.0])[:, None, None] * distance  # (H, T, S)
+    together = mg.attention(query, key, value, bias[None], causal=True)
+    for h in range(3):
+        alone = mg.attention(*(x[:, :, h : h + 1] for x in (query, key, value)), bias[None, h], causal=True)
+        np.testing.assert_allclose(together[:, :, h : h + 1], alone, rtol=1e-13)
+
+
+def test_a_bias_is_learned_in_its_own_dtype():
+    query, key, value = drawn((2, 3, 2, 4), (2, 5, 2, 4), (2, 5, 2, 4), dtype="float32")
+    bias = mg.Tensor(np.zeros((1, 1, 3, 5)), requires_grad=True)
+    y = mg.attention(query, key, value, bias)
+    assert y.dtype == np.float32
+    gradient = mg.grad(mg.sum(y**2), bias)
+    assert (gradient.shape, gradient.dtype) == ((1, 1, 3, 5), np.float64)
+    np.testing.assert_allclose(gradient.data.sum(axis=-1), 0.0, atol=1e-5)  # a softmax minds only differences
+
+
+def test_numbers_that_fit_no_score_are_named():
+    x = zeros(2, 3, 4, 5)
+    message = re.escape(
+        "attention: the mask has shape (4, 3, 3); with 2 examples, 3 queries and 3 keys expected (N, S) = (2, 3) or (N, T, S) = (2, 3, 3), "
+        "or (N, H, T, S) = (2, 4, 3, 3), in which N, H or T may be 1"
+    )
+    with pytest.raises(ValueError, match=message):
+        mg.attention(x, x, x, zeros(4, 3, 3))

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from devices import on_host
 
 import minigen as mg
+from minigen.backend import to_device
 from minigen.ops.index import index
 from minigen.ops.norm import mean_and_deviation
 
@@ -69,6 +71,54 @@ def test_norm_of_zero_beside_others():
     x = [[3.0, 4.0], [0.0, 0.0]]
     np.testing.assert_allclose(slope(lambda x: mg.norm(x, axis=1), x), [[0.6, 0.8], [0.0, 0.0]])
     assert np.isfinite(curvature(lambda x: mg.norm(x, axis=1), x)).all()
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+@pytest.mark.parametrize("axis", [None, 0])
+def test_where_all_values_are_equal_the_deviation_has_gradients_zero_of_both_orders(axis, dtype, device):
+    for value in (0.0, 0.1, 7.7):
+        same = [value] * 5
+        std = lambda x: mg.std(x, axis=axis)
+        assert slope(std, same, dtype, device).tolist() == [0.0] * 5
+        assert curvature(std, same, dtype, device).tolist() == [0.0] * 5
+    beside = slope(lambda x: mg.std(x, axis=1), [[1.0, 1.0], [1.0, 3.0]], dtype, device)
+    np.testing.assert_array_equal(beside[0], [0.0, 0.0])
+    np.testing.assert_allclose(beside[1], [-0.5, 0.5], rtol=1e-3 if dtype == "float16" else 1e-6)
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 3, np.inf, -np.inf])
+def test_every_norm_at_zero_has_gradients_zero_of_both_orders(order, device):
+    for dtype in DTYPES:
+        norm = lambda x: mg.norm(x, ord=order, axis=-1)
+        x = [[0.0, -0.0, 0.0], [0.0, 2.0, -2.0]]
+        np.testing.assert_array_equal(norm(np.array(x, dtype))[0], 0.0)
+        np.testing.assert_array_equal(slope(norm, x, dtype, device)[:, 0], 0.0)
+        np.testing.assert_array_equal(slope(norm, x, dtype, device)[0], 0.0)
+        assert np.isfinite(curvature(norm, x, dtype, device)).all()
+        np.testing.assert_array_equal(curvature(norm, x, dtype, device)[0], 0.0)
+
+
+def test_largest_and_smallest_elements_share_the_gradient_of_a_norm_equally(device):
+    x = [3.0, -3.0, 1.0, -1.0]
+    np.testing.assert_array_equal(slope(lambda x: mg.norm(x, ord=np.inf), x, device=device), [0.5, -0.5, 0.0, 0.0])
+    np.testing.assert_array_equal(slope(lambda x: mg.norm(x, ord=-np.inf), x, device=device), [0.0, 0.0, 0.5, -0.5])
+
+
+def test_the_elements_along_two_axes_are_one_vector_and_not_a_matrix():
+    x = np.arange(6.0).reshape(2, 3)
+    for order in (1, 2, 3, np.inf):
+        assert mg.norm(x, ord=order) == mg.norm(x, ord=order, axis=(0, 1)) == mg.norm(x.ravel(), ord=order)
+    assert mg.norm(x, ord="fro") == mg.norm(x, ord=2) == mg.norm(x)
+    for order in (0.5, 1, 3):
+        np.testing.assert_array_equal(mg.norm(np.zeros((2, 0)), ord=order, axis=1), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("order", ["nuc", 0, -1, np.nan, True, (0, 1)])
+def test_an_order_that_no_norm_has_is_named(order):
+    with pytest.raises(ValueError, match=r"^norm: ord is .*expected a number p > 0, inf, -inf or 'fro'"):
+        mg.norm(np.ones((2, 3)), order)
+    with pytest.raises(ValueError, match=r"ord is 0, .*; an axis is given by name, norm\(x, axis=0\)$"):
+        mg.norm(np.ones((2, 3)), 0)
 
 
 def test_power_at_zero():
@@ -145,8 +195,89 @@ def test_clip_passes_the_gradient_at_its_ends(keywords):
     np.testing.assert_array_equal(slope(lambda x: mg.clip(x, **keywords), values), inside.astype(float))
 
 
-def test_argmax_is_the_first_of_equals():
-    assert mg.argmax(np.array([1.0, 3.0, 3.0])) == 1
+@pytest.mark.parametrize("given", ["numbers", "arrays", "low as an array", "high as an array"])
+def test_clip_gives_the_whole_gradient_to_where_the_value_came_from(given, device):
+    x = leaf([-2.0, -1.0, 0.0, 1.0, 2.0, np.nan])
+    low, high = (leaf(np.full(6, bound)) for bound in (-1.0, 1.0))
+    arguments = (
+        x.to(device),
+        low.to(device) if given in ("arrays", "low as an array") else -1.0,
+        high.to(device) if given in ("arrays", "high as an array") else 1.0,
+    )
+    wanted = [a for a, b in zip((x, low, high), arguments, strict=True) if isinstance(b, mg.Tensor)]
+    gradients = mg.grad(mg.sum(mg.clip(*arguments)), wanted)
+    of = {id(x): [0, 1, 1, 1, 0, 0], id(low): [1, 0, 0, 0, 0, 0], id(high): [0, 0, 0, 0, 1, 0]}
+    for argument, gradient in zip(wanted, gradients, strict=True):
+        np.testing.assert_array_equal(gradient.data, of[id(argument)])
+
+
+def test_where_bounds_cross_clip_is_high_and_gives_it_the_gradient(device):
+    values = [0.0, 1.5, 3.0]  # below both, between, above
+    x, low, high = leaf(values), leaf([2.0] * 3), leaf([1.0] * 3)
+    y = mg.clip(x.to(device), low.to(device), high.to(device)).to("cpu")
+    np.testing.assert_array_equal(y.data, np.clip(np.array(values), 2.0, 1.0))
+    np.testing.assert_array_equal(mg.clip(np.array(values), 2.0, 1.0), y.data)
+    for gradient, expected in zip(mg.grad(mg.sum(y), [x, low, high]), (0.0, 0.0, 1.0), strict=True):
+        np.testing.assert_array_equal(gradient.data, expected)
+    same = mg.grad(mg.sum(mg.clip(x, low, low)), [x, low])  # equal bounds: the one beyond which x is
+    np.testing.assert_array_equal([g.data for g in same], [[0.0] * 3, [1.0] * 3])
+
+
+def test_a_bound_that_is_nan_makes_nan_and_no_gradient():
+    x, low = leaf([1.0, 2.0]), leaf([np.nan, 0.0])
+    y = mg.clip(x, low, 5.0)
+    np.testing.assert_array_equal(y.data, [np.nan, 2.0])
+    for gradient, expected in zip(mg.grad(mg.sum(y), [x, low]), ([0.0, 1.0], [0.0, 0.0]), strict=True):
+        np.testing.assert_array_equal(gradient.data, expected)
+
+
+def test_the_bounds_of_a_layer_can_be_learned():
+    """Broadcast bounds get the sum of what comes from them, in their own dtype."""
+    x = np.array([[-3.0, 0.0, 4.0], [-5.0, 2.0, 0.5]], "float32")
+    low, high = mg.tensor(-1.0, requires_grad=True), mg.tensor([1.0, 1.0, 1.0], requires_grad=True)
+    y = mg.clip(x, low, high)
+    assert y.dtype == np.float32
+    of_low, of_high = mg.grad(mg.sum(y), [low, high])
+    assert of_low.item() == 2.0
+    np.testing.assert_array_equal(of_high.data, [0.0, 1.0, 1.0])
+    assert of_low.dtype == of_high.dtype == np.float32
+
+
+def test_argmax_and_argmin_are_the_first_of_equals_and_the_first_nan(device):
+    x = to_device(np.array([[1.0, 3.0, 3.0], [2.0, -1.0, -1.0]]), device)
+    np.testing.assert_array_equal(on_host(mg.argmax(x, axis=1)), [1, 0])
+    np.testing.assert_array_equal(on_host(mg.argmin(x, axis=1)), [0, 1])
+    for function in (mg.argmax, mg.argmin):
+        assert function(np.array([1.0, np.nan, 3.0, np.nan])) == 1
+
+
+def test_equal_elements_are_sorted_in_their_order_and_nan_comes_last(device):
+    values = [2.0, np.nan, 1.0, 2.0, -np.inf, np.nan, 1.0]
+    order = [4, 2, 6, 0, 3, 1, 5]
+    x = leaf(values)
+    y = mg.sort(x.to(device)).to("cpu")
+    np.testing.assert_array_equal(y.data, np.array(values)[order])
+    np.testing.assert_array_equal(on_host(mg.argsort(x.to(device))), order)
+    cotangent = np.arange(1.0, 8.0)
+    g = mg.grad(y, x, cotangent).data
+    np.testing.assert_array_equal(g[order], cotangent)
+
+
+def test_a_sum_of_the_largest_has_its_gradient_at_the_largest():
+    x = [[3.0, 1.0, 2.0], [-1.0, 5.0, 4.0]]
+    largest = lambda x: mg.sort(x)[:, -2:]
+    np.testing.assert_array_equal(slope(largest, x), [[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(slope(lambda x: mg.sort(x, axis=None)[:1], x), [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    assert np.sort(x)[0, 0] == mg.sort(np.array(x))[0, 0]
+
+
+@pytest.mark.parametrize("function", [mg.sort, mg.argsort])
+def test_a_single_number_is_sorted_only_as_an_array_of_one(function):
+    assert function(np.array(3.0), axis=None).shape == (1,)
+    with pytest.raises(ValueError, match=f"^{function.__name__}: x is a single number; expected at least one axis"):
+        function(np.array(3.0))
+    with pytest.raises(ValueError, match=f"^{function.__name__}: axis 2 must name distinct axes from -2 to 1"):
+        function(np.ones((2, 3)), axis=2)
 
 
 def test_where_gives_the_branch_not_taken_exactly_zero():
@@ -252,12 +383,13 @@ def test_nan_comes_through():
         mg.abs,
         mg.max,
         mg.norm,
+        mg.std,
     ):
         for dtype in DTYPES:
             assert np.isnan(function(np.array([np.nan], dtype))).all()
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "prod", "var", "max", "min", "norm", "logsumexp"])
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "var", "std", "max", "min", "norm", "logsumexp"])
 def test_a_single_number_may_be_reduced_over_axis_0_as_in_numpy(name):
     reduce, x = getattr(mg, name), np.array(2.0)
     assert reduce(x, axis=0) == reduce(x)
@@ -329,6 +461,10 @@ def test_scatter_add_sums_what_falls_on_one_place():
         (mg.mean, "float64"),
         (mg.exp, "float64"),
         (mg.argmax, "int64"),
+        (mg.std, "float64"),
+        (lambda n: mg.norm(n, ord=np.inf), "float64"),
+        (lambda n: mg.norm(n, ord=3), "float64"),
+        (lambda n: mg.clip(n, mg.tensor([0, 2, 2]), 2), "int64"),
         (lambda n: mg.greater(n, 2), "bool"),
         (lambda n: mg.where(n > 2, n, 0), "int64"),
         (lambda n: mg.cumsum(n, axis=0), "int64"),
@@ -397,3 +533,12 @@ def test_the_variance_far_from_zero_keeps_its_digits():
     seconds = 1.7e9 + 1000.0 * np.random.default_rng(0).standard_normal(10_000)  # a time of today in Unix's count
     x = seconds.astype("float32")
     assert mg.var(x) == pytest.approx(x.astype("float64").var(), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", *DTYPES])
+def test_the_sign_of_nan_is_nan_on_every_device(dtype, device):
+    x = to_device(np.array([np.nan, -np.inf, -0.0, 2.0], dtype), device)
+    assert mg.sign(x).dtype == x.dtype
+    np.testing.assert_array_equal(on_host(mg.sign(x)), [np.nan, -1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(on_host(mg.sign(to_device(np.array([-3, 0, 5]), device))), [-1, 0, 1])
+    np.testing.assert_array_equal(slope(mg.abs, [np.nan, -2.0], device=device), [np.nan, -1.0])

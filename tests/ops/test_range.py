@@ -16,7 +16,8 @@ from ops.cases import CASES, Case
 # In these, products of two arguments enter exponentials or differences, where float32 overflows or loses all digits; and a remainder has no
 # digits left if the quotient is 1e22.
 OUT_OF_RANGE = {
-    "attention", "attend", "self_attention", "attend_packed", "rnn_sequence", "gru_sequence", "lstm_sequence", "nade_logits", "mod",
+    "attention", "attend", "attend_biased", "self_attention", "attend_packed", "rnn_sequence", "gru_sequence", "lstm_sequence",
+    "nade_logits", "mod",
 }  # fmt: skip
 SCALES = (1e-22, 1e22)
 FIRST = {case.name: case for case in reversed(CASES)}
@@ -69,6 +70,26 @@ def test_a_norm_and_its_gradient_hold_from_the_smallest_to_the_largest_number(dt
         np.testing.assert_allclose(slope, expected, rtol=3e-3 if dtype == "float16" else 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("float16", 6e-5, 1e4), ("float32", 1e-35, 1e37), ("float64", 1e-300, 1e307)]
+)
+def test_other_norms_and_deviations_too(dtype, least, most):
+    """At the scale 1 they are what NumPy gives, and they grow with the scale."""
+    unit = np.array([0.6, 0.0, -0.8, 0.3])
+    bound = 1e-2 if dtype == "float16" else 1e-5
+    functions = [lambda x, p=p: mg.norm(x, ord=p) for p in (0.5, 1, 1.5, 3, 40, np.inf)] + [mg.std]
+    for function in functions:
+        at_one = mg.Tensor(unit, requires_grad=True)
+        expected = function(at_one)
+        for scale in (least, most):
+            x = mg.Tensor((unit * scale).astype(dtype), requires_grad=True)
+            y = function(x)
+            assert y.data / np.array(scale, dtype) == pytest.approx(expected.item(), rel=bound)
+            np.testing.assert_allclose(
+                mg.grad(y, x).data, mg.grad(expected, at_one, retain_graph=True).data, rtol=bound, atol=bound
+            )
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
 def test_a_root_mean_square_has_the_right_derivatives_of_both_orders_at_zero_too(dtype, scale):
@@ -88,9 +109,11 @@ def test_many_numbers_of_float16():
     assert mg.mean(x) == 150.0
     assert mg.var(x) == 2500.0
     assert mg.norm(np.ones(100_000, "float16")) == np.float16(100_000**0.5)
+    assert mg.norm(np.ones(50_000, "float16"), ord=1) == 50_000.0
+    assert mg.std(x) == 50.0
     mean, deviation = mean_and_deviation(x, axes=(0,))
     assert (mean.item(), deviation.item()) == (150.0, 50.0)
-    assert all(y.dtype == np.float16 for y in (mg.mean(x), mg.var(x), mean, deviation))
+    assert all(y.dtype == np.float16 for y in (mg.mean(x), mg.var(x), mg.std(x), mean, deviation))
     leaf = mg.Tensor(x, requires_grad=True)
     assert mg.grad(mg.mean(leaf), leaf).data[0] == np.float16(1e-5)
 

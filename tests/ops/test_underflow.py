@@ -38,7 +38,10 @@ def test_no_operation_raises_where_all_is_finite(case: Case):
         for scale in SCALES:
             with np.errstate(all="ignore"):
                 floats = [(x * scale).astype(dtype) for x in case.floats]
-                expected = outcomes(case, floats)
+                try:
+                    expected = outcomes(case, floats)
+                except np.linalg.LinAlgError:  # what is left of the matrix is 0
+                    continue
             if all(np.isfinite(array).all() for array in expected):
                 with np.errstate(all="raise"):
                     found = outcomes(case, floats)

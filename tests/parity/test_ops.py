@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 from ops.cases import CASES, Case, is_float
+from ops.cases.decompositions import of_stacks, projections
 
 import minigen as mg
 from minigen.ops.index import ARRAY
@@ -309,7 +310,9 @@ def convolve_weight(x, y, *, geometry):
 
 
 def attention(query, key, value, mask=None, *, causal=False, scale=None):
-    """Without PyTorch's own function, which returns NaN to a query that sees no key."""
+    """Without PyTorch's own function for booleans, which returns NaN to a query that sees no key."""
+    if mask is not None and mask.dtype != torch.bool:
+        return attend_biased(query, key, value, mask, causal=causal, scale=scale)
     (_, queries, _, features), keys = query.shape, key.shape[1]
     scores = torch.einsum("nthd,nshd->nhts", query, key) * (features**-0.5 if scale is None else scale)
     seen = torch.ones(queries, keys, dtype=torch.bool)
@@ -319,6 +322,35 @@ def attention(query, key, value, mask=None, *, causal=False, scale=None):
         seen = seen & (mask[:, None, None] if mask.ndim == 2 else mask[:, None])
     shares = torch.softmax(torch.where(seen, scores, -1e300), dim=-1) * seen.any(dim=-1, keepdim=True)
     return torch.einsum("nhts,nshe->nthe", shares, value)
+
+
+def clip(x, low=None, high=None):
+    """torch.clamp of an x that is as large as its bounds, since its gradient for another one is refused."""
+    bounds = [bound for bound in (low, high) if isinstance(bound, torch.Tensor)]
+    return torch.clamp(torch.broadcast_tensors(x, *bounds)[0] if bounds else x, low, high)
+
+
+def attend_biased(query, key, value, bias, *, causal=False, scale=None):
+    """PyTorch's own function, which has the heads before the places, and takes causality as numbers too."""
+    (_, queries), keys = query.shape[:2], key.shape[1]
+    bias = bias[:, None, None] if bias.ndim == 2 else bias[:, None] if bias.ndim == 3 else bias
+    if causal:
+        bias = bias.masked_fill(~torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries), -float("inf"))
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        out = F.scaled_dot_product_attention(query, key, value, bias, scale=scale)
+    return out.transpose(1, 2)
+
+
+def cross_entropy(logits, targets, weight=None, ignore_index=-100, **settings):
+    """With the classes last."""
+    flat = logits.reshape(-1, logits.shape[-1])
+    targets = targets.reshape(flat.shape if targets.ndim == logits.ndim else flat.shape[:1])
+    weight = None if weight is None else torch.as_tensor(weight)
+    if len(flat) == 0:
+        return flat.sum()  # where PyTorch's mean is NaN
+    losses = F.cross_entropy(flat, targets, weight, ignore_index=ignore_index, **settings)
+    return losses.reshape(logits.shape[:-1]) if losses.ndim else losses
 
 
 def self_attention(packed, mask=None, **settings):
@@ -403,6 +435,27 @@ def gated_tanh_backward(g, x):
     return torch.autograd.grad(gated_tanh(x), x, g, create_graph=True)[0]
 
 
+def symmetric(a, UPLO="L"):
+    """The symmetric matrices that are read from one triangle of a; PyTorch would share the gradients out between both."""
+    return a.tril() + a.tril(-1).mT if UPLO == "L" else a.triu() + a.triu(1).mT
+
+
+@of_stacks
+def solve(a, b):
+    return torch.linalg.solve(a, b[..., None])[..., 0] if b.ndim == 1 else torch.linalg.solve(a, b)
+
+
+@of_stacks
+def cholesky(a):
+    return torch.linalg.cholesky(symmetric(a))
+
+
+@of_stacks
+def eigh(a, UPLO="L"):
+    values, vectors = torch.linalg.eigh(symmetric(a, UPLO))
+    return values, projections(vectors.mT)
+
+
 TWINS = {
     "abs": torch.abs,
     "add": torch.add,
@@ -416,6 +469,7 @@ TWINS = {
     "array_split": split,
     "astype": lambda x, dtype: x,
     "attend": attention,
+    "attend_biased": attend_biased,
     "attend_packed": self_attention,
     "attention": attention,
     "avg_pool2d": pooling(F.avg_pool2d),
@@ -423,7 +477,8 @@ TWINS = {
     "bits_log_prob": bits_log_prob,
     "bits_log_prob_backward": lambda g, x, logits: g[..., None] * (x - torch.sigmoid(logits)),
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
-    "clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
+    "cholesky": cholesky,
+    "clip": clip,
     "concatenate": lambda *arrays, axis=0: torch.cat(arrays, dim=axis),
     "conv1d": functools.partial(conv, F.conv1d),
     "conv2d": functools.partial(conv, F.conv2d),
@@ -434,17 +489,21 @@ TWINS = {
     "convolve_weight": convolve_weight,
     "cos": torch.cos,
     "cosh": torch.cosh,
+    "cross_entropy": cross_entropy,
     "cumsum": cumsum,
     "diag": lambda x, k=0: torch.diag(x, k),
     "diagonal": diagonal,
     "diff": lambda x, n=1, axis=-1: torch.diff(x, n, dim=axis),
     "divide": torch.div,
     "dot": dot,
+    "eigensystem": eigh,
+    "eigh": eigh,
     "einstein_sum": lambda *arrays, inputs, output: torch.einsum(",".join(inputs) + "->" + output, *arrays),
     "einsum": lambda *arrays, subscripts: torch.einsum(subscripts, *arrays),
     "elu": elu,
     "elu_backward": derivative(elu),
     "erf": torch.erf,
+    "erfinv": torch.erfinv,
     "exp": torch.exp,
     "exp2": torch.exp2,
     "expand_dims": expand_dims,
@@ -463,6 +522,7 @@ TWINS = {
     "image_lstm": image_lstm,
     "index": index,
     "inner": torch.inner,
+    "inv": of_stacks(torch.linalg.inv),
     "join": lambda *arrays, axis: torch.cat(arrays, dim=axis),
     "kron": torch.kron,
     "leaky_relu": leaky_relu,
@@ -472,6 +532,9 @@ TWINS = {
     "log1p": torch.log1p,
     "log2": torch.log2,
     "log10": torch.log10,
+    "log_ndtr": torch.special.log_ndtr,
+    "log_ndtr_backward": derivative(torch.special.log_ndtr),
+    "log_ndtr_curvature": derivative(lambda x: derivative(torch.special.log_ndtr)(torch.ones_like(x), x)),
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, dim=axis),
     "log_softmax_backward": lambda g, y, axis: g - y.exp() * g.sum(axis, keepdim=True),
     "logaddexp": torch.logaddexp,
@@ -517,19 +580,24 @@ TWINS = {
     "self_attention": self_attention,
     "sigmoid": torch.sigmoid,
     "sigmoid_backward": lambda g, y: g * y * (1 - y),
+    "signed_log_determinant": lambda a: torch.stack(list(torch.linalg.slogdet(a)), dim=-1),
     "silu": F.silu,
     "silu_backward": derivative(F.silu),
     "sin": torch.sin,
     "sinh": torch.sinh,
+    "slogdet": of_stacks(lambda a, part=1: torch.linalg.slogdet(a)[part]),
     "softmax": lambda x, axis=-1: F.softmax(x, dim=axis),
     "softmax_backward": lambda g, y, axis: y * (g - (g * y).sum(axis, keepdim=True)),
     "softplus": F.softplus,
     "softplus_backward": derivative(F.softplus),
+    "solve": solve,
+    "sort": lambda x, axis=-1: torch.sort(x.reshape(-1) if axis is None else x, dim=0 if axis is None else axis)[0],
     "split": split,
     "sqrt": torch.sqrt,
     "square": torch.square,
     "squeeze": lambda x, axis=None: x.squeeze() if axis is None else x.squeeze(axis),
     "stack": lambda *arrays, axis=0: torch.stack(arrays, dim=axis),
+    "std": reduction(lambda x, **settings: torch.sqrt(variance(x, **settings))),
     "straight_through": lambda x: x,
     "subtract": torch.sub,
     "sum": reduction(torch.sum),
@@ -631,6 +699,7 @@ FAST = {
     "silu": mg.silu,
     "gelu": mg.gelu,
     "erf": mg.erf,
+    "log_ndtr": mg.log_ndtr,
     "relu": mg.relu,
     "leaky_relu": mg.leaky_relu,
     "elu": mg.elu,

@@ -33,6 +33,9 @@ FILES = (
     "rounding",
     "products",
     "diagonals",
+    "sorting",
+    "cross_entropy",
+    "decompositions",
 )
 """In this order, since one generator draws the arguments of all cases."""
 

@@ -102,6 +102,16 @@ def distinct(*shape: int) -> np.ndarray:
     return (rng.permutation(count) * 0.15 - 0.07 * count + rng.uniform(0.0, 0.05, count)).reshape(shape)
 
 
+def fixed(*shape: int) -> np.ndarray:
+    """Numbers at least 0.1 apart from each other and 0.04 away from 0, from a generator of their own.
+
+    A case with such numbers may join a file without a change of the arguments that are drawn after it.
+    """
+    count = math.prod(shape)
+    own = np.random.default_rng(count)
+    return ((own.permutation(count) - count // 2) * 0.2 + own.uniform(0.04, 0.14, count)).reshape(shape)
+
+
 def whole(*shape: int) -> np.ndarray:
     """Few different numbers, so that some are equal."""
     return rng.integers(-1, 2, shape).astype(float)

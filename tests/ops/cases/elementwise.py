@@ -9,13 +9,15 @@ from minigen.ops.elementwise import (
     erf_backward,
     gelu_backward,
     leaky_relu_backward,
+    log_ndtr_backward,
+    log_ndtr_curvature,
     relu_backward,
     sigmoid_backward,
     silu_backward,
     softplus_backward,
     tanh_backward,
 )
-from ops.cases.case import away, backward, binary, case, distinct, normal, positive, rng, unary, whole
+from ops.cases.case import away, backward, binary, case, distinct, fixed, normal, positive, rng, unary, whole
 
 # -- arithmetic
 
@@ -101,3 +103,45 @@ case(mg.where, mask, normal(2, 3), 0.0, label="number", expected=np.where)
 case(mg.where, np.array(True), normal(), normal(), label="()", expected=np.where)
 for comparison in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
     binary(getattr(mg, comparison), whole, getattr(np, comparison), flows=False)
+
+
+# -- bounds that are arrays
+
+
+def clipped(x: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> np.ndarray:
+    return np.clip(x, low, high)
+
+
+low, high = np.array([[-0.5], [0.3]]), np.array([0.0, 1.0, 0.45])
+case(mg.clip, grid, low, high, expected=clipped, label="broadcast bounds")
+case(mg.clip, grid, high, low, expected=clipped, label="bounds that cross")
+case(mg.clip, fixed(2, 3, 4), fixed(3, 1), expected=clipped, label="low only, an array")
+case(mg.clip, fixed(2, 3, 4), None, fixed(3, 1), expected=clipped, label="high only, an array")
+case(mg.clip, grid, low, 0.6, expected=clipped, label="an array and a number")
+case(mg.clip, grid[0], low, np.array(0.6), expected=clipped, label="bounds of a larger shape")
+case(mg.clip, fixed(), np.array(0.5), np.array(1.0), expected=clipped, label="()")
+case(mg.clip, fixed(0, 3), fixed(3), fixed(3) + 1.0, expected=clipped, label="empty")
+
+# -- the error function's inverse, and the logarithm of the normal distribution function
+
+
+def log_ndtr_slope(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return g * np.exp(-(x**2) / 2 - scipy.special.log_ndtr(x)) / np.sqrt(2 * np.pi)
+
+
+def log_ndtr_curvature_of(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    slope = log_ndtr_slope(1.0, x)
+    return -g * slope * (x + slope)
+
+
+unary(mg.erfinv, lambda *shape: np.tanh(fixed(*shape)), scipy.special.erfinv)
+unary(mg.log_ndtr, fixed, scipy.special.log_ndtr)
+for shape in ((2, 3), (), (0, 3)):
+    case(log_ndtr_backward, fixed(*shape), fixed(*shape), expected=log_ndtr_slope, label=f"{shape}".replace(" ", ""))
+    case(
+        log_ndtr_curvature,
+        fixed(*shape),
+        fixed(*shape),
+        expected=log_ndtr_curvature_of,
+        label=f"{shape}".replace(" ", ""),
+    )

@@ -7,7 +7,7 @@ import scipy.special
 
 import minigen as mg
 from minigen.ops.reduce import log_softmax_backward, softmax_backward
-from ops.cases.case import case, distinct, normal, positive
+from ops.cases.case import case, distinct, fixed, normal, positive
 
 
 def norm(x: np.ndarray, **keywords: Any) -> np.ndarray:
@@ -81,3 +81,32 @@ def log_softmax_derivative(g: np.ndarray, y: np.ndarray, *, axis: int) -> np.nda
 for slope_of, theirs in ((softmax_backward, softmax_derivative), (log_softmax_backward, log_softmax_derivative)):
     case(slope_of, normal(3, 4), normal(3, 4), axis=1, expected=theirs, label="last axis")
     case(slope_of, normal(3, 4, 2), normal(3, 4, 2), axis=1, expected=theirs, label="axis=1")
+
+case(mg.std, fixed(2, 3), expected=np.std, label="all")
+case(mg.std, fixed(2, 3, 2), axis=(0, -1), keepdims=True, expected=np.std, label="axis=(0,-1),keepdims")
+case(mg.std, fixed(3, 4), axis=1, correction=1, expected=np.std, label="correction=1")
+case(mg.std, fixed(2, 0, 3), axis=-1, expected=np.std, label="empty")
+case(mg.argmax, fixed(3, 4), axis=1, keepdims=True, expected=np.argmax, flows=False, label="keepdims")
+case(mg.argmin, fixed(3, 4), expected=np.argmin, flows=False, label="all")
+case(mg.argmin, fixed(3, 4), axis=-2, keepdims=True, expected=np.argmin, flows=False, label="axis=-2,keepdims")
+case(mg.argmin, fixed(), axis=0, expected=np.argmin, flows=False, label="()")
+for order in (0.5, 1.0, 1.5, 2.0, 3.0, np.inf, -np.inf):
+    case(mg.norm, fixed(3, 4), ord=order, axis=1, expected=np.linalg.norm, label=f"ord={order}")
+for order in (1.0, 3.5, np.inf):
+
+    def flattened(x: np.ndarray, ord: float, axis: Any = None, keepdims: bool = False) -> np.ndarray:
+        return np.linalg.norm(np.moveaxis(x, 1, 0).reshape(x.shape[1], -1), ord=ord, axis=1).reshape(1, -1, 1)
+
+    case(
+        mg.norm, fixed(2, 3, 2), ord=order, axis=(0, -1), keepdims=True, expected=flattened, label=f"ord={order},axis=(0,-1),keepdims",
+    )  # fmt: skip
+    case(
+        mg.norm,
+        fixed(2, 3),
+        ord=order,
+        expected=lambda x, ord: np.linalg.norm(x.ravel(), ord),
+        label=f"ord={order},all",
+    )
+    case(mg.norm, fixed(), ord=order, expected=lambda x, ord: abs(x), label=f"ord={order},()")
+    case(mg.norm, fixed(2, 0, 3), ord=order, axis=-1, expected=np.linalg.norm, label=f"ord={order},empty")
+case(mg.norm, fixed(2, 0), ord=1.0, axis=1, expected=np.linalg.norm, label="ord=1.0,over nothing")

@@ -23,6 +23,10 @@ def on_arrays(module: ModuleType, name: str) -> Callable[..., Any]:
 
 
 case(sum_to, normal(2, 3, 4), shape=(3, 1), expected=lambda x, shape: x.sum((0, 2)).reshape(shape))
+case(sum_to, normal(2, 3, 4), shape=(3, 4), label="rows of matrices", expected=lambda x, shape: x.sum(0))
+case(sum_to, normal(2, 3, 4), shape=(1, 3, 4), label="1 in front", expected=lambda x, shape: x.sum(0, keepdims=True))
+case(sum_to, normal(2, 3, 4), shape=(1, 1), label="all 1", expected=lambda x, shape: x.sum().reshape(shape))
+case(sum_to, normal(0, 3, 4), shape=(3, 4), label="no rows", expected=lambda x, shape: np.zeros(shape))
 case(sum_to, normal(2, 3), shape=(), label="()", expected=lambda x, shape: x.sum())
 case(sum_to, normal(2, 3), shape=(2, 3), label="same", expected=lambda x, shape: x)
 case(sum_to, normal(0, 3), shape=(3,), label="empty", expected=lambda x, shape: np.zeros(shape))
