@@ -3,7 +3,6 @@
     classifier   `models.ConvClassifier` on 28 x 28: two convolutions with batch normalization and pooling, one hidden layer
     vae          `models.conv_vae` on 28 x 28: two convolutions, two transposed ones, 16 latents; Bernoulli pixels
     vae_mlp      `models.mlp_vae`, 784-200-200-50 and back with tanh (Burda et al. 2016); Bernoulli pixels
-    dcgan        32 x 32 x 3: four transposed convolutions against four convolutions, with batch normalization; a step of D, one of G
 
 A step is forward, backward and Adam, in float32 on one batch.
 """
@@ -14,47 +13,23 @@ import numpy as np
 from players import Player
 
 import minigen as mg
-from minigen import nn
-from minigen.models import GAN, ConvClassifier, Judge, conv_vae, mlp_vae
+from minigen.models import ConvClassifier, conv_vae, mlp_vae
 from minigen.random import Generator
 
-BATCH_SIZES = {"classifier": 128, "vae": 128, "vae_mlp": 100, "dcgan": 64}
+BATCH_SIZES = {"classifier": 128, "vae": 128, "vae_mlp": 100}
 LAYOUTS = ("NCHW", "channels_last")
 WIDTHS, FEATURES = (16, 32), 64  # of the classifier
 VAE_WIDTHS, VAE_LATENT, VAE_HIDDEN, VAE_MLP_LATENT = (32, 64), 16, (200, 200), 50
-GAN_LATENT = 100
-GAN_BETAS = (0.5, 0.999)
 
 
 def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return images, (N, H, W, C), and labels, (N,), drawn at random; the pixels are bits but for the GAN's."""
+    """Return images, (N, H, W, C), whose pixels are bits, and labels, (N,), drawn at random."""
     rng, n = np.random.default_rng(0), BATCH_SIZES[name]
     labels = rng.integers(0, 10, n)
-    if name == "dcgan":
-        return rng.uniform(-1, 1, (n, 32, 32, 3)).astype(np.float32), labels
     return rng.integers(0, 2, (n, 28, 28, 1)).astype(np.float32), labels
 
 
 # ------------------------------------------------------------------------------------------------------ minigen
-
-
-def dcgan(rng: Generator) -> GAN:
-    """Radford et al. 2016, at 32 x 32."""
-    up = {"kernel_size": 4, "stride": 2, "padding": 1, "bias": False, "rng": rng}
-    generator = nn.Sequential(
-        nn.Reshape(1, 1, GAN_LATENT),
-        nn.ConvTranspose2d(GAN_LATENT, 256, kernel_size=4, bias=False, rng=rng), nn.BatchNorm(256), nn.ReLU(),
-        nn.ConvTranspose2d(256, 128, **up), nn.BatchNorm(128), nn.ReLU(),
-        nn.ConvTranspose2d(128, 64, **up), nn.BatchNorm(64), nn.ReLU(),
-        nn.ConvTranspose2d(64, 3, **up), nn.Tanh(),
-    )  # fmt: skip
-    discriminator = nn.Sequential(
-        nn.Conv2d(3, 64, **up), nn.LeakyReLU(slope=0.2),
-        nn.Conv2d(64, 128, **up), nn.BatchNorm(128), nn.LeakyReLU(slope=0.2),
-        nn.Conv2d(128, 256, **up), nn.BatchNorm(256), nn.LeakyReLU(slope=0.2),
-        nn.Conv2d(256, 1, kernel_size=4, bias=False, rng=rng), nn.Flatten(),
-    )  # fmt: skip
-    return GAN(generator, Judge(discriminator), latent=GAN_LATENT)
 
 
 def minigen_players(name: str, device: str) -> list[Player]:
@@ -64,17 +39,11 @@ def minigen_players(name: str, device: str) -> list[Player]:
     if name == "classifier":
         classifier = ConvClassifier(size=(28, 28), widths=WIDTHS, features=FEATURES, rng=rng).to(device)
         return [Player(classifier, lambda: classifier.loss((images, labels))[0])]
-    if name in ("vae", "vae_mlp"):
-        if name == "vae":
-            vae = conv_vae(size=(28, 28, 1), widths=VAE_WIDTHS, latent=VAE_LATENT, rng=rng).to(device)
-        else:
-            vae = mlp_vae(size=(28, 28, 1), hidden=VAE_HIDDEN, latent=VAE_MLP_LATENT, rng=rng).to(device)
-        return [Player(vae, lambda: vae.loss(images, rng=rng)[0])]
-    gan = dcgan(rng).to(device)
-    return [
-        Player(gan.discriminator, lambda: gan.discriminator_loss(images, rng=rng)[0], GAN_BETAS),
-        Player(gan.generator, lambda: gan.generator_loss(images, rng=rng)[0], GAN_BETAS),
-    ]
+    if name == "vae":
+        vae = conv_vae(size=(28, 28, 1), widths=VAE_WIDTHS, latent=VAE_LATENT, rng=rng).to(device)
+    else:
+        vae = mlp_vae(size=(28, 28, 1), hidden=VAE_HIDDEN, latent=VAE_MLP_LATENT, rng=rng).to(device)
+    return [Player(vae, lambda: vae.loss(images, rng=rng)[0])]
 
 
 # ------------------------------------------------------------------------------------------------------ PyTorch
@@ -121,38 +90,12 @@ def torch_players(torch: Any, name: str, layout: str, device: str) -> list[Playe
             net.Linear(VAE_MLP_LATENT, second), net.Tanh(), net.Linear(second, first), net.Tanh(), net.Linear(first, 28 * 28),
             net.Unflatten(1, (1, 28, 28)),
         )  # fmt: skip
-    if name in ("vae", "vae_mlp"):
 
-        def bound() -> Any:
-            mean, log_variance = encoder(images).chunk(2, dim=1)
-            z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-            divergence = 0.5 * (mean * mean + torch.exp(log_variance) - 1 - log_variance).sum()
-            fit = functional.binary_cross_entropy_with_logits(decoder(z), images, reduction="sum")
-            return (divergence + fit) / n
+    def bound() -> Any:
+        mean, log_variance = encoder(images).chunk(2, dim=1)
+        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        divergence = 0.5 * (mean * mean + torch.exp(log_variance) - 1 - log_variance).sum()
+        fit = functional.binary_cross_entropy_with_logits(decoder(z), images, reduction="sum")
+        return (divergence + fit) / n
 
-        return [Player(net.ModuleList([encoder, decoder]), bound)]
-
-    generator = placed(
-        net.Unflatten(1, (GAN_LATENT, 1, 1)),
-        net.ConvTranspose2d(GAN_LATENT, 256, 4, bias=False), net.BatchNorm2d(256), net.ReLU(),
-        net.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.ReLU(),
-        net.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), net.BatchNorm2d(64), net.ReLU(),
-        net.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), net.Tanh(),
-    )  # fmt: skip
-    discriminator = placed(
-        net.Conv2d(3, 64, 4, 2, 1, bias=False), net.LeakyReLU(0.2),
-        net.Conv2d(64, 128, 4, 2, 1, bias=False), net.BatchNorm2d(128), net.LeakyReLU(0.2),
-        net.Conv2d(128, 256, 4, 2, 1, bias=False), net.BatchNorm2d(256), net.LeakyReLU(0.2),
-        net.Conv2d(256, 1, 4, bias=False), net.Flatten(),
-    )  # fmt: skip
-    softplus = functional.softplus
-
-    def discriminator_loss() -> Any:
-        with torch.no_grad():
-            fake = generator(torch.randn(n, GAN_LATENT, device=device))
-        return softplus(-discriminator(images)).mean() + softplus(discriminator(fake)).mean()
-
-    def generator_loss() -> Any:
-        return softplus(-discriminator(generator(torch.randn(n, GAN_LATENT, device=device)))).mean()
-
-    return [Player(discriminator, discriminator_loss, GAN_BETAS), Player(generator, generator_loss, GAN_BETAS)]
+    return [Player(net.ModuleList([encoder, decoder]), bound)]

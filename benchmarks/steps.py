@@ -5,8 +5,8 @@ A step is all that training does between two of the generator's: draw the noise,
     gan_1d     examples/gan_1d.py with its default loss: one step of D, one of G
     wgan_gp    the same networks with a gradient penalty, which differentiates a gradient: five steps of D, one of G
 
-and the models of images of `image_steps.py`, the diffusion model of `unet_step.py`, the PixelCNNs of `pixelcnn_steps.py`, the PixelRNNs of
-`pixelrnn_step.py` and the models of text of `sequence_steps.py`.
+and the models of images of `image_steps.py`, the GANs of images of `gan_steps.py`, the diffusion model of `unet_step.py`, the PixelCNNs of
+`pixelcnn_steps.py`, the PixelRNNs of `pixelrnn_step.py` and the models of text of `sequence_steps.py`.
 
 PyTorch runs eagerly, with the fastest of its Adam implementations; the first two at the better of one thread and `--threads`, the others
 with as many threads as minigen, those of images in the better layout, NCHW or channels_last. The row says which that was. Peak memory is
@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import gan_steps
 import harness
 import image_steps
 import numpy as np
@@ -43,7 +44,7 @@ STEPS = {"gan_1d": ("nonsaturating", 1), "wgan_gp": ("wasserstein-gp", 5)}  # th
 BETAS, PENALTY = (0.5, 0.999), 10.0
 MODELS = {
     name: module
-    for module in (image_steps, unet_step, pixelcnn_steps, pixelrnn_step, sequence_steps)
+    for module in (image_steps, gan_steps, unet_step, pixelcnn_steps, pixelrnn_step, sequence_steps)
     for name in module.BATCH_SIZES
 }
 """The other models -> the module that has them."""

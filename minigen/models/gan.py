@@ -25,6 +25,7 @@ A generator may *collapse* onto a few modes of the data. A discriminator that ju
 that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordinary discriminator of m times as many features (`Packed`).
 """
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
@@ -99,8 +100,26 @@ class GAN(nn.Module):
             turns.insert(1, Turn("discriminator", self.discriminator, self.r1_loss, every=rules.r1_every))
         return turns
 
-    def draw_latent(self, n: int, *, rng: Generator) -> Any:
-        """Draw the noise of n examples, (n, latent)."""
+    def draw_latent(self, n: int, *, truncation: float | None = None, rng: Generator) -> Any:
+        """Draw the noise of n examples, (n, latent).
+
+        Args:
+            n: how many.
+            truncation: tau, for a normal z each of whose numbers is drawn anew until it lies in [-tau, tau], here by the inverse
+                distribution function (Brock, Donahue & Simonyan 2019, "Large Scale GAN Training for High Fidelity Natural Image
+                Synthesis", section 3.1). As tau falls, images become better and more alike. Scaling z down leaves no such bound.
+            rng: draws it.
+
+        Raises:
+            ValueError: tau is not above 0, or the noise is uniform.
+        """
+        if truncation is not None:
+            if self.noise == "uniform" or not truncation > 0:
+                raise ValueError(
+                    f"GAN: truncation is {truncation} of {self.noise} noise; expected a bound above 0 for normal noise"
+                )
+            u = rng.uniform((n, self.latent), low=-1.0, high=1.0) * math.erf(truncation / math.sqrt(2))
+            return ops.clip(math.sqrt(2) * ops.erfinv(u), -truncation, truncation)
         if self.noise == "uniform":
             return rng.uniform((n, self.latent), low=-1.0, high=1.0)
         return rng.normal((n, self.latent))

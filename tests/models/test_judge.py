@@ -1,6 +1,7 @@
 """Judges: their losses and verdicts, penalties each round and now and then, the pool of images, conditions."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -229,7 +230,21 @@ def test_the_latent_is_normal_or_uniform():
     assert z.shape == (2000, 3)
     assert -1 <= z.min() < -0.99 < 0.99 < z.max() <= 1
     assert z.var() == pytest.approx(1 / 3, rel=0.05)
+    with pytest.raises(ValueError, match=r"GAN: truncation is 1\.0 of uniform noise; expected a bound above 0 for normal"):
+        GAN(nn.ReLU(), judge(), latent=3, noise="uniform").draw_latent(5, truncation=1.0, rng=Generator(0))
     with pytest.raises(ValueError, match="GAN: noise is 'gaussian', expected 'normal' or 'uniform'"):
         GAN(nn.ReLU(), judge(), latent=3, noise="gaussian")
     with pytest.raises(ValueError, match="GAN: latent 0 and critic_steps 1 must be at least 1"):
         GAN(nn.ReLU(), judge(), latent=0)
+
+
+@pytest.mark.parametrize("bound", [0.1, 1.0, 3.0])
+def test_a_truncated_latent_has_the_moments_of_a_truncated_normal(bound):
+    gan = GAN(nn.ReLU(), judge(), latent=50)
+    z = gan.draw_latent(20_000, truncation=bound, rng=Generator(0))
+    assert z.dtype == np.float32
+    assert np.abs(z).max() <= bound
+    density, below = math.exp(-bound * bound / 2) / math.sqrt(2 * math.pi), math.erf(bound / math.sqrt(2))
+    variance = 1 - 2 * bound * density / below
+    assert z.var(dtype=np.float64) == pytest.approx(variance, rel=5e-3)
+    assert abs(z.mean(dtype=np.float64)) < 5e-3 * bound
