@@ -12,12 +12,13 @@ EPOCHS = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
 class Snapshots:
-    """Images that a model draws after some epochs. It is a part of the run's checkpoint.
+    """Images that a model draws after some epochs, or steps. It is a part of the run's checkpoint.
 
     Args:
         draw: returns images of the model as it is, (N, H, W, C), on the CPU.
         shape: theirs.
         epochs: after which they are kept, rising.
+        unit: what `epochs` counts.
 
     Attributes:
         images: of all epochs, (len(epochs), N, H, W, C); the first `taken` are there.
@@ -32,9 +33,14 @@ class Snapshots:
     """
 
     def __init__(
-        self, draw: Callable[[], NDArray[Any]], shape: tuple[int, ...], *, epochs: Sequence[int] = EPOCHS
+        self,
+        draw: Callable[[], NDArray[Any]],
+        shape: tuple[int, ...],
+        *,
+        epochs: Sequence[int] = EPOCHS,
+        unit: str = "epoch",
     ) -> None:
-        self.draw, self.epochs = draw, tuple(epochs)
+        self.draw, self.epochs, self.unit = draw, tuple(epochs), unit
         self.images = np.zeros((len(self.epochs), *shape), np.float32)
         self.taken = 0
 
@@ -47,7 +53,8 @@ class Snapshots:
     def rows(self) -> list[tuple[str, NDArray[Any]]]:
         """Return the images of each epoch and those of now with their labels, for `plots.image_rows`."""
         rows = [
-            (f"epoch {epoch}", images) for epoch, images in zip(self.epochs, self.images[: self.taken], strict=False)
+            (f"{self.unit} {epoch:,}", images)
+            for epoch, images in zip(self.epochs, self.images[: self.taken], strict=False)
         ]
         return [*rows, ("at the end", self.draw())]
 
