@@ -230,7 +230,9 @@ def test_the_latent_is_normal_or_uniform():
     assert z.shape == (2000, 3)
     assert -1 <= z.min() < -0.99 < 0.99 < z.max() <= 1
     assert z.var() == pytest.approx(1 / 3, rel=0.05)
-    with pytest.raises(ValueError, match=r"GAN: truncation is 1\.0 of uniform noise; expected a bound above 0 for normal"):
+    with pytest.raises(
+        ValueError, match=r"GAN: truncation is 1\.0 of uniform noise; expected a bound above 0 for normal"
+    ):
         GAN(nn.ReLU(), judge(), latent=3, noise="uniform").draw_latent(5, truncation=1.0, rng=Generator(0))
     with pytest.raises(ValueError, match="GAN: noise is 'gaussian', expected 'normal' or 'uniform'"):
         GAN(nn.ReLU(), judge(), latent=3, noise="gaussian")
