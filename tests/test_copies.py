@@ -92,6 +92,7 @@ LAYERS = {
 MODELS = {
     "autoencoder": lambda rng: models.mlp_autoencoder(size=SIZE, hidden=(5,), code=2, tied=True, rng=rng),
     "cvae": lambda rng: models.mlp_cvae(size=SIZE, condition=2, hidden=(5,), latent=2, rng=rng),
+    "dcgan": lambda rng: models.dcgan(size=(8, 8, 1), latent=2, width=2, classes=3, loss="hinge", pool=4, rng=rng),
     "gan": lambda rng: models.mlp_gan(features=2, latent=2, width=3, pack=2, rng=rng),
     "gated_pixelcnn": lambda rng: models.GatedPixelCNN(
         SIZE, models.CategoricalConditional(3), features=4, layers=2, classes=2, rng=rng

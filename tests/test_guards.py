@@ -19,6 +19,7 @@ from minigen.engine import is_debugging
 from minigen.guards import Guard, exclusive
 from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import blas_is_limited, one_blas_thread
+from minigen.models import GAN, Judge
 from minigen.optim import EMA, SGD
 from minigen.plots.style import boxes_for_missing_letters
 from minigen.random import Generator
@@ -51,6 +52,21 @@ def frozen():
     return nn.frozen_statistics(module), lambda: module[1].is_frozen
 
 
+def collected():
+    layer = nn.BatchNorm(1)
+    block = nn.statistics_of(layer, [(np.array([[4.0], [6.0]], F),)])
+    return block, lambda: layer.running_mean.data[0] == 5
+
+
+def averaged_gan():
+    rng = Generator(0)
+    generator = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.BatchNorm(3))
+    gan = GAN(generator, Judge(nn.Linear(3, 1, rng=rng)), latent=2)
+    average = EMA(SGD(generator, learning_rate=1.0))
+    generator[0].weight.assign(generator[0].weight.data + 1)
+    return gan.averaged(average, rng=rng), lambda: not generator.training
+
+
 def recorded():
     x = mg.tensor([1.0], requires_grad=True)
     return mg.no_grad(), lambda: not (x * x).requires_grad
@@ -61,13 +77,23 @@ GUARDS = {
     "debug": lambda: (mg.debug(), is_debugging),
     "evaluating": evaluated,
     "frozen_statistics": frozen,
+    "statistics_of": collected,
     "applied": averaged,
+    "averaged": averaged_gan,
     "one_blas_thread": lambda: (one_blas_thread(), blas_is_limited),
     "kept_memory": lambda: (kept_memory(), None),
     "boxes_for_missing_letters": lambda: (boxes_for_missing_letters(), None),
 }
 """Returns a guard, and a function that says whether its block is running (None where nothing tells)."""
-ONE_FOR_ALL_THREADS = {"evaluating", "frozen_statistics", "applied", "one_blas_thread", "kept_memory"}
+ONE_FOR_ALL_THREADS = {
+    "evaluating",
+    "frozen_statistics",
+    "statistics_of",
+    "applied",
+    "averaged",
+    "one_blas_thread",
+    "kept_memory",
+}
 guards = pytest.mark.parametrize("make", GUARDS.values(), ids=GUARDS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -207,12 +208,13 @@ def statistics_of(module: Module, inputs: Iterable[tuple[Any, ...]]) -> Iterator
         >>> layer.running_mean.data
         array([0.], dtype=float32)
     """
-    layers = [part for part in module.named_modules().values() if isinstance(part, BatchNorm)]
-    kept = [(buffer, buffer.data.copy()) for layer in layers for buffer in (layer.running_mean, layer.running_var)]
+    parts = list(module.named_modules().values())
+    layers = [part for part in parts if isinstance(part, BatchNorm)]
     passes = 0
-    try:
+    with ExitStack() as blocks:
+        for buffer in (buffer for layer in layers for buffer in (layer.running_mean, layer.running_var)):
+            blocks.enter_context(attribute_set([buffer], "data", buffer.data.copy()))
         if layers:
-            parts = list(module.named_modules().values())
             with no_grad(), attribute_set(parts, "training", True), attribute_set(layers, "is_frozen", False):
                 for passes, arguments in enumerate(inputs, 1):
                     with attribute_set(layers, "momentum", 1 / passes):
@@ -220,6 +222,3 @@ def statistics_of(module: Module, inputs: Iterable[tuple[Any, ...]]) -> Iterator
             if not passes:
                 raise ValueError("statistics_of: there are no inputs; batch normalization needs at least one batch")
         yield
-    finally:
-        for buffer, values in kept:
-            buffer.assign(values)
