@@ -16,6 +16,9 @@ from minigen.data.densities import (
     target,
 )
 from minigen.data.dequantization import DequantizedBatches, dequantize
+from minigen.data.emoji import Emoji, load_emoji
+from minigen.data.faces import FACES, FaceFactors
+from minigen.data.factored import Factored, Reading
 from minigen.data.geyser import Geyser, load_geyser
 from minigen.data.idx import read_idx
 from minigen.data.image_sets import IMAGE_SETS, load_images
@@ -37,6 +40,7 @@ from minigen.data.planar_curves import (
     spirals,
 )
 from minigen.data.quadrants import conceal, fill_in, hidden_quadrants
+from minigen.data.shapes import SHAPE_WORDS, SHAPES, ShapeFactors
 from minigen.data.surface import bent_sheet, bent_sheet_net
 from minigen.data.table import read_column
 from minigen.data.text import Text, TextStreams, load_shakespeare, passage_of, read_text, text_windows
@@ -44,8 +48,11 @@ from minigen.data.text import Text, TextStreams, load_shakespeare, passage_of, r
 __all__ = [
     "BINARIZATIONS",
     "CORRUPTIONS",
+    "FACES",
     "IMAGE_SETS",
     "PLANAR_TARGETS",
+    "SHAPES",
+    "SHAPE_WORDS",
     "TARGETS",
     "Batches",
     "BinaryBatches",
@@ -53,7 +60,10 @@ __all__ = [
     "Cluttered",
     "Density",
     "DequantizedBatches",
+    "Emoji",
     "Empirical",
+    "FaceFactors",
+    "Factored",
     "Gaussian",
     "GaussianMixture",
     "Geyser",
@@ -62,6 +72,8 @@ __all__ = [
     "Pinwheel",
     "PlanarDensity",
     "PlanarMixture",
+    "Reading",
+    "ShapeFactors",
     "Text",
     "TextStreams",
     "Uniform",
@@ -82,6 +94,7 @@ __all__ = [
     "hidden_quadrants",
     "kernel_density",
     "load_digits",
+    "load_emoji",
     "load_fashion_mnist",
     "load_geyser",
     "load_images",

@@ -21,7 +21,8 @@ from minigen.optim import Adam, cosine
 from minigen.random import Generator
 from minigen.training import load_classifier
 
-ImageSet = Literal["digits", "mnist", "fashion"]
+ImageSet = Literal["digits", "mnist", "fashion"]  # the grey ones
+ColourImageSet = Literal["shapes", "faces", "emoji"]
 Binarization = Literal["static", "dynamic", "threshold"]
 
 

@@ -7,8 +7,10 @@
     real         the accuracy on real images of a classifier taught on real ones; those it is tested on are others
 
 GAN-train is lowered by poor images, by images of the wrong class, and by lack of variety; GAN-test only by the first two, and it is above
-the accuracy on real images for a model that draws nothing but typical examples. Each is a share of finitely many images, with the standard
-error of one. A classifier by the nearest neighbour needs no training; see `neighbour_accuracy`.
+the accuracy on real images for a model that draws nothing but typical examples, or copies its training images. For a perfect model all
+three are equal on average, if it draws as many images of each class as there are real ones: GAN-train rises with their number. For a given
+classifier each accuracy a is an unbiased estimate from N images, with the standard deviation sqrt(a (1 - a) / N); how the classifier was
+taught adds to that. A classifier by the nearest neighbour needs no training; see `neighbour_accuracy`.
 """
 
 from collections.abc import Callable
@@ -42,10 +44,11 @@ def class_accuracies(
         generated: images of the model, with the classes that it was told.
         real: the images that it learnt from.
         test: other real images.
-        teach: trains a classifier on labelled images, and returns it.
+        teach: trains a new classifier on labelled images, and returns it. It is called twice, and should do the same for both.
 
     Raises:
-        ValueError: a class of the real images has no generated ones, or the generated ones have another class.
+        ValueError: images without a label each, a class of the real images that has no generated ones, or a generated or test image of
+            another class.
 
     Example:
         >>> x, y = np.array([[0.0], [0.1], [1.0], [1.1]]), np.array([0, 0, 1, 1])
@@ -55,7 +58,13 @@ def class_accuracies(
         >>> class_accuracies((1 - x, y), (x, y), (x, y), teach=teach)  # a model that draws the other class
         ClassAccuracies(gan_train_accuracy=0.0, gan_test_accuracy=0.0, real_accuracy=1.0)
     """
+    for name, labelled in (("generated", generated), ("real", real), ("test", test)):
+        _check_labels("class_accuracies", name, labelled)
     _check_classes("class_accuracies", generated, real)
+    if others := sorted(set(np.unique(test[1]).tolist()) - set(np.unique(real[1]).tolist())):
+        raise ValueError(
+            f"class_accuracies: there are test images of the classes {others}, which the real ones do not have"
+        )
     of_generated, of_real = teach(generated), teach(real)
     pairs = ((of_generated, test), (of_real, generated), (of_real, test))
     return ClassAccuracies(
@@ -66,20 +75,33 @@ def class_accuracies(
 def neighbour_accuracy(known: Labelled, test: Labelled) -> float:
     """Return the share of test images whose nearest known image, by pixels, is of their class.
 
+    The accuracy rises with the number of known images: compare at equal numbers. Of equally near ones the first counts.
+
     Args:
         known: images that the classes are told by, such as generated ones.
         test: images to be classified.
 
     Raises:
-        ValueError: a class of the test images is not among the known ones, or the other way round.
+        ValueError: images without a label each, a class of the test images is not among the known ones, or the other way round.
 
     Example:
         >>> neighbour_accuracy((np.array([[0.0], [1.0]]), np.array([0, 1])), (np.array([[0.2], [0.9], [0.4]]), np.array([0, 1, 1])))
         0.6666666666666666
     """
+    for name, labelled in (("known", known), ("test", test)):
+        _check_labels("neighbour_accuracy", name, labelled)
     _check_classes("neighbour_accuracy", known, test)
     nearest = nearest_images(test[0], among=known[0]).indices
     return float((known[1][nearest] == test[1]).mean())
+
+
+def _check_labels(owner: str, name: str, labelled: Labelled) -> None:
+    images, labels = labelled
+    if not len(images) or labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{owner}: {name} images {images.shape} and labels {labels.shape} of {labels.dtype}, expected at least one image, and a whole "
+            "number for each"
+        )
 
 
 def _check_classes(owner: str, given: Labelled, expected: Labelled) -> None:

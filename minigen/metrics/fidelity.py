@@ -21,18 +21,17 @@ value: it depends on k, N and the dimension, so they are read beside those of re
 """
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from minigen.metrics.mmd import CHUNK, squared_distances
-from minigen.sizes import whole_number
+from minigen.metrics.nearest import neighbour_distances
+from minigen.sizes import counts, whole_number
 
-Doubles = NDArray[np.float64]
-
-SLACK = 2e-9  # the share by which a squared distance may be off
+SLACK = 1 + 4e-9
+"""Two computed squares of the same distance may differ by this factor; whatever is as far as the k-th neighbour is in the ball."""
 
 
 class PrecisionRecall(NamedTuple):
@@ -54,6 +53,10 @@ class PrecisionRecall(NamedTuple):
 
 def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 3) -> PrecisionRecall:
     """Return precision, recall, density and coverage, in memory that does not grow with N squared.
+
+    A ball includes its surface. So a set against itself has precision, recall and coverage 1, and density (k + 1) / k, since each example
+    lies in its own ball too. A perfect model has less: of 10,000 examples with 128 independent normal features, precision and recall are
+    0.6 at k = 5.
 
     Args:
         real: (N, F), features of real examples.
@@ -80,12 +83,22 @@ def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int =
         raise ValueError(
             f"precision_recall: neighbours is {k}, expected fewer than the {n} examples, which have {n - 1} others each"
         )
-    real_balls, generated_balls = _radii(x, k), _radii(y, k)
-    balls_of_each, is_reached = _inside(y, x, real_balls)
-    in_generated, _ = _inside(x, y, generated_balls)
+    real_balls, generated_balls = (
+        SLACK * neighbour_distances(features, k=k) ** 2 for features in (x, y)
+    )  # r^2 and s^2
+    balls_of_each = np.zeros(n, np.int64)  # among which a generated example lies
+    is_reached, is_among_generated = np.zeros(n, bool), np.zeros(n, bool)  # of each real example
+    step = max(1, CHUNK // n)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        squares = squared_distances(x[rows], y)  # (rows, N)
+        in_ball = squares <= real_balls[rows, None]
+        balls_of_each += in_ball.sum(axis=0)
+        is_reached[rows] = in_ball.any(axis=1)
+        is_among_generated[rows] = (squares <= generated_balls).any(axis=1)
     return PrecisionRecall(
         float((balls_of_each > 0).mean()),
-        float((in_generated > 0).mean()),
+        float(is_among_generated.mean()),
         float(balls_of_each.sum() / (k * n)),
         float(is_reached.mean()),
         k,
@@ -101,32 +114,20 @@ def expected_coverage(real: int, generated: int, *, neighbours: int = 3) -> floa
         generated: M.
         neighbours: k.
 
+    Raises:
+        ValueError: k is not in 1 ... N - 1, or M is below 1.
+
     Example:
         >>> round(expected_coverage(1000, 1000, neighbours=5), 3)
         0.969
+        >>> expected_coverage(2, 1, neighbours=1)  # the generated one is as often nearer than the other real one as not
+        0.5
     """
-    factors = ((real - m) / (generated + real - m) for m in range(1, neighbours + 1))
-    return 1 - math.prod(factors)
-
-
-def _radii(x: Doubles, k: int) -> Doubles:
-    """Return the squared distance of each example to its k-th nearest other one, (N,)."""
-    found = [np.partition(squares, k, axis=1)[:, k] for _, squares in _chunks(x, x)]  # its own place is the 0-th
-    return np.concatenate(found)
-
-
-def _inside(points: Doubles, centres: Doubles, radii: Doubles) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return in how many balls each point lies, (M,), and whether there is a point in each ball, (N,)."""
-    counts, is_reached = np.zeros(len(points), np.int64), np.zeros(len(centres), bool)
-    for rows, squares in _chunks(points, centres):
-        is_inside = squares <= radii * (1 + SLACK)  # (rows, N)
-        counts[rows] = is_inside.sum(axis=1)
-        is_reached |= is_inside.any(axis=0)
-    return counts, is_reached
-
-
-def _chunks(x: Doubles, y: Doubles) -> Iterator[tuple[slice, Doubles]]:
-    """Yield the squared distances of some rows of x to all of y, (rows, N), with the places of these rows."""
-    step = max(1, CHUNK // len(y))
-    for start in range(0, len(x), step):
-        yield slice(start, start + step), squared_distances(x[start : start + step], y)
+    n, m, k = counts("expected_coverage", real=real, generated=generated, neighbours=neighbours)
+    if k >= n:
+        raise ValueError(
+            f"expected_coverage: neighbours is {k}, expected fewer than the {n} real examples, which have {n - 1} others each"
+        )
+    # Of the ways to choose k of all the others, those with a generated one; whole numbers, so that nothing is lost before the division.
+    every, real_only = math.comb(m + n - 1, k), math.comb(n - 1, k)
+    return (every - real_only) / every

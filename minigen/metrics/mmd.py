@@ -190,32 +190,11 @@ def squared_distances(x: Doubles, y: Doubles) -> Doubles:
     size = np.einsum("nf,nf->n", a, a)[:, None] + np.einsum("mf,mf->m", b, b)  # (N, M)
     squares = np.asarray(size - 2 * (a @ b.T))
     rows, columns = np.nonzero(squares <= NEAR * size)
-    squares[rows, columns] = squares_of_pairs(x, y, rows, columns)
-    return squares
-
-
-def squares_of_pairs(x: Doubles, y: Doubles, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Doubles:
-    """Return |x_i - y_j|^2 of some pairs (i, j) by their differences, which loses no digits; a pair always gives the same number.
-
-    Args:
-        x: (N, F).
-        y: (M, F).
-        rows: i of each pair, (P,).
-        columns: j of each pair, (P,).
-
-    Returns:
-        (P,).
-
-    Example:
-        >>> squares_of_pairs(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0], [4.0, 4.0]]), np.array([0]), np.array([1]))
-        array([25.])
-    """
-    squares = np.empty(len(rows))
     step = max(1, CHUNK // x.shape[1])
     for start in range(0, len(rows), step):
-        here = slice(start, start + step)
-        difference = x[rows[here]] - y[columns[here]]
-        squares[here] = np.einsum("nf,nf->n", difference, difference)
+        i, j = rows[start : start + step], columns[start : start + step]
+        difference = x[i] - y[j]
+        squares[i, j] = np.einsum("nf,nf->n", difference, difference)
     return squares
 
 

@@ -1,11 +1,12 @@
-"""Images by the name of their set: the digits' parts are always the same, the others come from a folder."""
+"""Images by the name of their set: the digits' parts are always the same, some are drawn, the others come from a folder."""
 
+import re
 import struct
 
 import numpy as np
 import pytest
 
-from minigen.data import IMAGE_SETS, load_digits, load_images
+from minigen.data import IMAGE_SETS, factored, load_digits, load_images
 
 
 @pytest.fixture
@@ -38,16 +39,30 @@ def test_the_others_are_read_from_a_folder(folder, name, first_class):
     np.testing.assert_array_equal(test.labels, [0, 1, 2])
 
 
-def test_a_folder_of_the_digits_or_another_name_is_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match=f"load_images: the digits are part of the package; the folder {tmp_path} is for"
-    ):
-        load_images("digits", folder=tmp_path)
+@pytest.mark.parametrize("name", ["shapes", "faces"])
+def test_drawn_images_have_the_sizes_and_parts_of_their_set(name, monkeypatch):
+    monkeypatch.setattr(factored, "SIZES", {"train": 30, "test": 10, "unseen": 10})
+    training, test = load_images(name)
+    assert (training.name, training.images.shape, test.images.shape) == (name, (30, 32, 32, 3), (10, 32, 32, 3))
+    assert (training.images.dtype, training.labels.dtype, training.levels) == (np.uint8, np.int64, 256)
+    assert training.classes == test.classes
+
+
+@pytest.mark.parametrize("name", ["digits", "shapes", "faces"])
+def test_a_folder_of_what_the_package_has_is_refused(tmp_path, name):
+    words = f"load_images: the {name} are part of the package; the folder {tmp_path} is for mnist, fashion and emoji"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        load_images(name, folder=tmp_path)
+
+
+def test_another_name_or_a_folder_without_the_files_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match="load_images: data set 'cifar' is unknown; it is one of digits, mnist, fashion"
     ):
         load_images("cifar")
-    assert IMAGE_SETS == ("digits", "mnist", "fashion")
+    assert IMAGE_SETS == ("digits", "mnist", "fashion", "shapes", "faces", "emoji")
     for name in ("mnist", "fashion"):
         with pytest.raises(FileNotFoundError, match="train-images"):
             load_images(name, folder=tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"load_emoji: .*emoji.json is missing"):
+        load_images("emoji", folder=tmp_path)

@@ -17,10 +17,13 @@ from minigen.training import read_state
 FOLDER = Path(__file__).parents[2] / "examples"
 
 SMALLEST = {
+    "conditional_gan": ["--steps", "3", "--width", "4"],
     "cvae": ["--steps", "3"],
+    "dcgan": ["--steps", "3", "--width", "4"],
     "denoising_autoencoder": ["--steps", "2"],
     "digits_conv": ["--steps", "3"],
     "gan_1d": ["--steps", "3"],
+    "gan_losses": ["--steps", "6", "--width", "4", "--losses", "hinge"],
     "gan_dynamics": ["--steps", "3", "--data", "ring"],
     "gaussian_mle": ["--steps", "3"],
     "language_model": ["--steps", "2", "--length", "10"],

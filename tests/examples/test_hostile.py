@@ -12,10 +12,13 @@ from minigen.data import load_digits
 from .running import SMALLEST, figures_in, files_in, run_here
 
 IMAGES = [
-    "cvae", "denoising_autoencoder", "digits_conv", "made", "pca_vs_autoencoder", "pixelcnn", "pixelrnn", "segmentation", "transfer", "vae",
-    "vae_amortization",
+    "conditional_gan", "cvae", "dcgan", "denoising_autoencoder", "digits_conv", "gan_losses", "made", "pca_vs_autoencoder", "pixelcnn",
+    "pixelrnn", "segmentation", "transfer", "vae", "vae_amortization",
 ]  # fmt: skip
 SMALL = {
+    "conditional_gan": ["--batch-size", "20"],
+    "dcgan": ["--batch-size", "20"],
+    "gan_losses": ["--batch-size", "20", "--seeds", "1"],
     "cvae": ["--hidden", "20", "--batch-size", "20"],
     "denoising_autoencoder": ["--hidden", "20", "--batch-size", "20"],
     "digits_conv": ["--batch-size", "20"],

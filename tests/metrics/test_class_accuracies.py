@@ -48,3 +48,35 @@ def test_an_empty_class_and_one_too_many_are_refused():
             function(only_zeros)
         with pytest.raises(ValueError, match=r"images of the classes \[2\], which the others do not have: \[0, 1\]"):
             function((np.concatenate([real[0], real[0][:1]]), np.append(real[1], 2)))
+
+
+def test_test_images_of_a_class_that_nobody_teaches_are_refused():
+    pairs = examples(20, 0)
+    test = (pairs[0], pairs[1] + 1)
+    with pytest.raises(
+        ValueError, match=r"class_accuracies: there are test images of the classes \[2\], which the real ones"
+    ):
+        class_accuracies(pairs, pairs, test, teach=teach)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.zeros(3, int), r"labels \(3,\) of int64"),
+        (np.zeros((4, 1), int), r"labels \(4, 1\)"),
+        (np.zeros(4), r"labels \(4,\) of float64, expected at least one image, and a whole number for each"),
+    ],
+)
+def test_images_without_a_label_each_are_refused(labels, words):
+    good, bad = (np.zeros((4, 1)), np.zeros(4, int)), (np.zeros((4, 1)), labels)
+    for triple, name in (((bad, good, good), "generated"), ((good, bad, good), "real"), ((good, good, bad), "test")):
+        with pytest.raises(ValueError, match=rf"class_accuracies: {name} images \(4, 1\) and {words}"):
+            class_accuracies(*triple, teach=teach)
+    for pair, name in (((bad, good), "known"), ((good, bad), "test")):
+        with pytest.raises(ValueError, match=rf"neighbour_accuracy: {name} images \(4, 1\) and {words}"):
+            neighbour_accuracy(*pair)
+
+
+def test_of_equally_near_images_the_first_tells_the_class():
+    known = (np.array([[1.0], [-1.0]]), np.array([1, 0]))
+    assert neighbour_accuracy(known, (np.array([[0.0], [-3.0]]), np.array([1, 0]))) == 1

@@ -1,11 +1,12 @@
 """Copies are found by their distance to the training images, and by birthdays."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from minigen.metrics import birthday_probability, birthday_test, copying_auroc
+from minigen.metrics import alike_distance, birthday_probability, birthday_test, copying, copying_auroc
 from minigen.random import Generator
 
 
@@ -37,6 +38,28 @@ def test_images_of_other_sizes_and_no_images_are_refused():
         copying_auroc(x, training=np.zeros((3, 4)), held_out=x)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_a_share_of_copies_has_the_exact_expectation_and_honest_samples_the_stated_deviation(share):
+    rng, n, k = np.random.default_rng(0), 60, 40
+    found = []
+    for _ in range(400):
+        training, held_out, samples = (rng.normal(size=(count, 3)) for count in (50, k, n))
+        copies = rng.random(n) < share
+        samples[copies] = training[rng.integers(50, size=copies.sum())]
+        found.append(copying_auroc(samples, training=training, held_out=held_out))
+    assert abs(np.mean(found) - (1 + share) / 2) < 4 * np.std(found) / 20
+    if not share:
+        assert np.std(found) == pytest.approx(math.sqrt((n + k + 1) / (12 * n * k)), rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["samples", "training", "held_out"])
+def test_a_pixel_that_is_not_finite_is_refused(name):
+    images = {"samples": np.zeros((3, 2)), "training": np.ones((4, 2)), "held_out": np.zeros((5, 2))}
+    images[name][1, 0] = np.nan
+    with pytest.raises(ValueError, match=f"copying_auroc: {name}: 1 of .* values are not finite"):
+        copying_auroc(images.pop("samples"), **images)
+
+
 @pytest.mark.parametrize(("n", "s"), [(1, 1), (1, 2), (6, 3), (365, 23), (10, 11), (10**9, 50_000)])
 def test_the_birthday_probability_is_the_product(n, s):
     none_alike = math.prod(1 - i / n for i in range(s)) if s <= n else 0.0
@@ -59,11 +82,78 @@ def test_no_two_alike_is_an_infinite_support_and_the_distance_decides():
     assert birthday_test(x, alike=1.0, batch_sizes=(50,), rng=Generator(0)).shares == (1.0,)
 
 
+@pytest.mark.parametrize("chunk", [1, 400, 2**22])
+def test_the_closest_pairs_and_those_alike_are_those_of_brute_force(chunk, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    pairs = [(np.linalg.norm(x[i] - x[j]), i, j) for i in range(60) for j in range(i + 1, 60)]
+    alike = sorted(pairs)[29][0]
+    whole = birthday_test(x, alike=alike, batch_sizes=(5, 20), rng=Generator(0))
+    monkeypatch.setattr(copying, "CHUNK", chunk)
+    monkeypatch.setattr(copying, "PAIRS", 7)
+    found = birthday_test(x, alike=alike, batch_sizes=(5, 20), rng=Generator(0))
+    assert found.effective_support == 60 * 59 / 2 / 30
+    np.testing.assert_array_equal(found.closest, [(i, j) for _, i, j in sorted(pairs)[:20]])
+    np.testing.assert_allclose(found.distances, [distance for distance, _, _ in sorted(pairs)[:20]], rtol=1e-9)
+    assert found.shares == whole.shares
+
+
+def test_of_three_samples_there_are_three_pairs():
+    found = birthday_test(np.array([[0.0], [5.0], [1.0]]), alike=2.0, batch_sizes=(1,), rng=Generator(0))
+    np.testing.assert_array_equal(found.closest, [(0, 2), (1, 2), (0, 1)])
+    assert found.effective_support == 3
+
+
+@pytest.mark.parametrize("weights", [np.full(20, 0.05), np.append(np.full(18, 0.05), 0.1)])
+def test_the_share_of_pairs_alike_is_unbiased_even_if_some_images_are_likelier(weights):
+    rng = np.random.default_rng(1)
+    draws = rng.choice(len(weights), p=weights, size=(300, 30, 1))
+    shares = [
+        1 / birthday_test(one, alike=0.0, batch_sizes=(2,), repetitions=1, rng=Generator(0)).effective_support
+        for one in draws
+    ]
+    exact = np.square(weights).sum()
+    assert abs(np.mean(shares) - exact) < 4 * np.std(shares) / math.sqrt(300)
+
+
+def test_memory_does_not_grow_with_the_pairs_alike(monkeypatch):
+    monkeypatch.setattr(copying, "CHUNK", 2**14)
+    tracemalloc.start()
+    found = birthday_test(np.zeros((2000, 2)), alike=0.0, batch_sizes=(2,), repetitions=5, rng=Generator(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.effective_support == 1
+    assert peak < 4e6  # a number for each of the 2 million pairs would take 16 MB
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_by_chance_as_many_pairs_are_alike_as_stated(dimensions):
+    rng, n, share = np.random.default_rng(0), 300, 0.3
+    found = []
+    for _ in range(30):
+        x, held_out = rng.random((2, n, dimensions))
+        test = birthday_test(
+            x, alike=alike_distance(held_out, share=share), batch_sizes=(1,), repetitions=1, rng=Generator(0)
+        )
+        found.append(n * (n - 1) / 2 / test.effective_support)
+    assert np.mean(found) == pytest.approx(n / 2 * math.log(2) * share**dimensions, rel=0.25)
+
+
+def test_the_distance_between_neighbours_needs_two_images_and_a_share():
+    with pytest.raises(ValueError, match=r"alike_distance: held-out images \(1, 2\) and share 0.3, expected"):
+        alike_distance(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"share -1, expected"):
+        alike_distance(np.zeros((3, 2)), share=-1)
+    with pytest.raises(ValueError, match="alike_distance: held-out images: 2 of 4 values are not finite"):
+        alike_distance([[0.0, 1.0], [np.nan, np.inf]])
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"batch_sizes": (4, 2)}, r"batch sizes \(4, 2\), expected rising numbers of at most 5"),
         ({"batch_sizes": (2, 6)}, "expected rising numbers of at most 5, half of the samples"),
+        ({"batch_sizes": ()}, "batch_sizes is empty, expected at least one"),
+        ({"alike": math.inf}, "alike is inf, expected a distance"),
         ({"alike": -1.0}, "alike is -1.0, expected a distance of at least 0"),
         ({"batch_sizes": (0,)}, "expected at least 1"),
     ],

@@ -1,5 +1,7 @@
 """Precision, recall, density and coverage: against brute force, exact expectations, themselves, and far from the origin."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,6 +56,36 @@ def test_equal_distributions_have_the_exact_expectations_of_density_and_coverage
     for name, exact in (("density", 1.0), ("coverage", expected_coverage(n, n, neighbours=k))):
         values = np.array([getattr(one, name) for one in found])
         assert abs(values.mean() - exact) < 4 * values.std() / np.sqrt(len(values)), name
+
+
+def test_memory_does_not_grow_with_the_number_of_pairs(monkeypatch):
+    monkeypatch.setattr("minigen.metrics.fidelity.CHUNK", 2**14)
+    monkeypatch.setattr("minigen.metrics.nearest.CHUNK", 2**14)
+    n = 2000
+    x, y = np.random.default_rng(0).normal(size=(2, n, 2))
+    tracemalloc.start()
+    precision_recall(x, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * n * n / 8  # one number for each pair would take 32 MB
+
+
+def test_numbers_and_neighbours_out_of_range_have_no_expected_coverage():
+    with pytest.raises(ValueError, match="expected_coverage: neighbours is 3, expected fewer than the 3 real examples"):
+        expected_coverage(3, 5, neighbours=3)
+    with pytest.raises(ValueError, match=r"expected_coverage: .*generated 0"):
+        expected_coverage(3, 0, neighbours=1)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(6, 6, 1), (6, 9, 2), (12, 4, 3)])
+def test_expected_coverage_is_the_share_of_orders_with_a_generated_one_in_front(n, m, k):
+    rng = np.random.default_rng(0)
+    ranks = rng.permuted(
+        np.tile(np.arange(n - 1 + m), (20_000, 1)), axis=1
+    )  # seen from one real example; the last m are generated
+    is_reached = (ranks[:, n - 1 :] < k).any(axis=1)
+    exact = expected_coverage(n, m, neighbours=k)
+    assert abs(is_reached.mean() - exact) < 4 * np.sqrt(exact * (1 - exact) / len(ranks))
 
 
 def test_expected_coverage_by_hand():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigen.metrics import nearest, nearest_images
+from minigen.metrics import nearest, nearest_images, neighbour_distances
 
 
 @settings(max_examples=20)
@@ -49,3 +49,30 @@ def test_images_of_another_size_and_an_empty_choice_are_refused():
         nearest_images(np.zeros((2, 3)), among=np.zeros((5, 4)))
     with pytest.raises(ValueError, match="M >= 1"):
         nearest_images(np.zeros((2, 3)), among=np.zeros((0, 3)))
+
+
+@settings(max_examples=20)
+@given(
+    n=st.integers(2, 20),
+    k=st.integers(1, 19),
+    seed=st.integers(0, 100),
+    grid=st.booleans(),
+    chunk=st.sampled_from([1, 50, 2**22]),
+)
+def test_the_distance_to_the_kth_other_is_that_of_brute_force_copies_included(n, k, seed, grid, chunk):
+    k, rng = min(k, n - 1), np.random.default_rng(seed)
+    images = rng.integers(0, 2, (n, 3, 1, 1)) if grid else rng.normal(size=(n, 3, 1, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "CHUNK", chunk)
+        found = neighbour_distances(images, k=k)
+    x = images.reshape(n, 3)
+    expected = [sorted(np.linalg.norm(x[i] - x[j]) for j in range(n) if j != i)[k - 1] for i in range(n)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_an_image_is_not_its_own_neighbour(k):
+    with pytest.raises(
+        ValueError, match=f"neighbour_distances: k is {k}, expected at least 1 and less than the 3 images"
+    ):
+        neighbour_distances(np.zeros((3, 2)), k=k)
