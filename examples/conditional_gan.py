@@ -123,7 +123,7 @@ class Lesson(lessons.GANLesson[Settings]):
 
 def defaults(data: Literal[*IMAGE_SETS] = "digits", loss: Literal[*ADVERSARIAL] = "nonsaturating") -> Settings:
     """Return the settings for a data set and a loss."""
-    return Settings(data=data, loss=loss, **lessons.gan_defaults(loss))
+    return Settings(data=data, loss=loss, **lessons.gan_defaults(loss, data))
 
 
 if __name__ == "__main__":

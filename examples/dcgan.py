@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minigen import lessons, plots
-from minigen.data import FACES, IMAGE_SETS, Images
+from minigen.data import FACES, IMAGE_SETS, FaceFactors, Images
 from minigen.lessons import Count, Whole
 from minigen.losses import ADVERSARIAL
 from minigen.models import dcgan, interpolate
@@ -33,6 +33,7 @@ from minigen.training import fit_game
 
 FILTERS, WAYS = 32, 3  # of D's first layer, from one z to another: in the pictures
 POOL, SUMS, SHOWN = 4000, 200, 6  # faces from which terms are chosen, sums of z, sums in the picture
+MEANS = (3, 50)  # z in each of the terms
 
 
 class Sums(NamedTuple):
@@ -73,24 +74,29 @@ class Lesson(lessons.GANLesson[Settings]):
     def measure(self) -> dict[str, Any]:
         figures = self.image_figures()
         if self.settings.data == "faces":
-            self.sums = self.arithmetic()
-            figures["arithmetic_right"] = float(self.sums.is_right.mean())
+            z = self.latents(POOL)
+            found = FACES.read(self.generate(z)).factors
+            figures["arithmetic_chance"] = float((is_smiling(found) & (found.glasses == 1)).mean())
+            for of in MEANS:
+                self.sums = self.arithmetic(z, found, of=of)
+                figures[f"arithmetic_right_of_{of}"] = float(self.sums.is_right.mean())
+            figures["arithmetic_right"] = figures[f"arithmetic_right_of_{MEANS[-1]}"]
         return figures
 
-    def arithmetic(self) -> Sums:
-        """Compute mean z with glasses - mean z without + mean z of a smile, of three faces each, and read back what G makes of the sum.
+    def arithmetic(self, z: np.ndarray, found: FaceFactors, *, of: int) -> Sums:
+        """Compute mean z with glasses - mean z without + mean z of a smile, and read back what G makes of the sums.
 
-        Each mean is of three z, as in Radford et al. 2016, section 6.3.2, chosen by what is read from their images.
+        Args:
+            z: many, (POOL, latent).
+            found: what was read from their images.
+            of: how many z there are in each mean; Radford et al. 2016, section 6.3.2, took three.
         """
-        z = self.latents(POOL)
-        found = FACES.read(self.generate(z)).factors
-        plain, smiling, worn = found.smile == 2, found.smile > 2, found.glasses == 1
-        rng = self.evaluation_rng("cpu")
-        groups = [np.flatnonzero(kind) for kind in (worn & plain, ~worn & plain, ~worn & smiling)]
-        a, b, c = (z[group[rng.integers(0, len(group), (SUMS, 3))]].mean(axis=1) for group in groups)
+        plain, worn, rng = found.smile == 2, found.glasses == 1, self.evaluation_rng("cpu")
+        groups = [np.flatnonzero(kind) for kind in (worn & plain, ~worn & plain, ~worn & is_smiling(found))]
+        a, b, c = (z[group[rng.integers(0, len(group), (SUMS, of))]].mean(axis=1) for group in groups)
         images = [self.generate(codes) for codes in (a, b, c, a - b + c)]
         result = FACES.read(images[-1]).factors
-        return Sums(images, (result.glasses == 1) & (result.smile > 2))
+        return Sums(images, (result.glasses == 1) & is_smiling(result))
 
     def pictures(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Picture]]:
         yield from self.image_pictures(figures)
@@ -99,16 +105,10 @@ class Lesson(lessons.GANLesson[Settings]):
         filters = filters.mean(axis=2).transpose(2, 0, 1)[:FILTERS]
         yield "filters", plots.signed_images(filters, title=f"{self.title}: filters of D's first layer")
         if self.settings.data == "faces":
-            names = ("glasses", "neither", "smile")
-            terms = [
-                (sign, name, part[:SHOWN])
-                for sign, name, part in zip(("", "-", "+"), names, self.sums.images, strict=False)
-            ]
-            title = f"{self.title}: {figures['arithmetic_right']:.0%} of {SUMS} sums right"
-            yield (
-                "arithmetic",
-                plots.vector_arithmetic(terms, result=("both?", self.sums.images[3][:SHOWN]), title=title),
-            )
+            names, images = ("glasses", "neither", "smile"), [part[:SHOWN] for part in self.sums.images]
+            terms = list(zip(("", "-", "+"), names, images[:3], strict=True))
+            title = f"Means of {MEANS[-1]} z: {figures['arithmetic_right']:.0%} of the sums are right"
+            yield "arithmetic", plots.vector_arithmetic(terms, result=("both?", images[3]), title=title)
 
     def interpolations(self) -> lessons.Picture:
         """Draw the way from one z to another, straight and along a great circle."""
@@ -121,8 +121,14 @@ class Lesson(lessons.GANLesson[Settings]):
     def tables(self, figures: dict[str, Any]) -> Iterator[tuple[str, lessons.Rows]]:
         s, rows = self.settings, self.rows(figures)
         if "arithmetic_right" in figures:
-            rows.append((f"sums of z: glasses and a smile, of {SUMS}", f"{figures['arithmetic_right']:.0%}"))
+            shares = ", ".join(f"{figures[f'arithmetic_right_of_{of}']:.0%}" for of in MEANS)
+            label = f"sums right: glasses and a smile, of means of {', '.join(map(str, MEANS))} z"
+            rows.append((label, f"{shares} (chance {figures['arithmetic_chance']:.0%})"))
         yield f"{self.title}, {s.steps} rounds, seed {s.seed}", rows
+
+
+def is_smiling(face: FaceFactors) -> np.ndarray:
+    return face.smile > FACES.values["smile"].index("straight mouth")
 
 
 def defaults(
@@ -130,7 +136,7 @@ def defaults(
 ) -> Settings:
     """Return the settings for a data set and a loss, and for so few images that they are less than a batch."""
     few = {"batch_size": memorize} if 0 < memorize < 64 else {}
-    return Settings(data=data, loss=loss, memorize=memorize, **few, **lessons.gan_defaults(loss))
+    return Settings(data=data, loss=loss, memorize=memorize, **few, **lessons.gan_defaults(loss, data))
 
 
 if __name__ == "__main__":

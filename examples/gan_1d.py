@@ -183,6 +183,7 @@ class Lesson(lessons.LineLesson[Settings]):
     def tables(self, figures: dict) -> Iterator[tuple[str, lessons.Rows]]:
         s, gap = self.settings, figures["discriminator_gap"]
         rows = [*self.rows(figures), ("mean |D - D*|", "D is not a probability" if gap is None else f"{gap:.4f}")]
+        rows.append(lessons.NO_LIKELIHOOD)
         yield f"GAN on {self.title}, {s.steps} steps, seed {s.seed}", rows
 
 

@@ -191,6 +191,7 @@ class Lesson(lessons.TrainingLesson[Settings]):
                 rows.append((f"  samples at a mode (exact {lessons.HIGH_QUALITY:.1%})", share))
                 seconds = np.mean([game.run.seconds for game in self.games[name, method]])
                 rows.append(("  seconds a run", f"{seconds:.1f}"))
+            rows.append(lessons.NO_LIKELIHOOD)
             yield f"{name}: {len(DATA[name]().centres)} modes, {s.steps} steps, {seeds}", rows
 
 

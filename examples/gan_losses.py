@@ -160,6 +160,7 @@ class Lesson(lessons.TrainingLesson[Settings]):
             chance = 0.0 if spread is None else 2 * spread * np.sqrt(2 / s.seeds)  # two standard errors of a difference
             said = f"; {'more' if gap > chance else 'no more'} than by chance ({chance:.1f})" if chance else ""
             rows.append((f"{better} better than {worse} by", f"{gap:.1f}{said}"))
+        rows.append(lessons.NO_LIKELIHOOD)
         seeds = f"seed {s.seed}" if s.seeds == 1 else f"seeds {s.seed} to {s.seed + s.seeds - 1}"
         yield f"GANs on {s.data} with {len(self.games)} losses, {s.steps} optimizer steps each, {seeds}", rows
 

@@ -2,7 +2,7 @@
 
 from minigen.lessons.command_line import read_command_line
 from minigen.lessons.frame import CHECKPOINT, ORDER, Lesson, Picture, Rows, Samples, TrainingLesson, teach
-from minigen.lessons.gans import GANLesson, GANOptions, GANSettings, gan_defaults
+from minigen.lessons.gans import NO_LIKELIHOOD, GANLesson, GANOptions, GANSettings, gan_defaults
 from minigen.lessons.images import (
     Binarization,
     ColourImageSet,
@@ -37,10 +37,10 @@ from minigen.lessons.settings import (
 from minigen.lessons.snapshots import Snapshots
 
 __all__ = [
-    "CHECKPOINT", "HIGH_QUALITY", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "ColourImageSet", "Count", "DataOptions", "Device",
-    "GANLesson", "GANOptions", "GANSettings", "ImageLesson", "ImageOptions", "ImageSet", "ImageSettings", "LatentLesson",
-    "LatentOptions", "LatentSettings", "Lesson", "LineLesson", "LineSettings", "NonNegative", "OutputOptions", "Picture",
-    "PixelLesson", "PixelSettings", "PlanarLesson", "Plane", "Positive", "Range", "Real", "Rows", "RunOptions", "Samples",
+    "CHECKPOINT", "HIGH_QUALITY", "NO_LIKELIHOOD", "ORDER", "PROTOCOLS", "SHOWN", "Binarization", "ColourImageSet", "Count",
+    "DataOptions", "Device", "GANLesson", "GANOptions", "GANSettings", "ImageLesson", "ImageOptions", "ImageSet", "ImageSettings",
+    "LatentLesson", "LatentOptions", "LatentSettings", "Lesson", "LineLesson", "LineSettings", "NonNegative", "OutputOptions",
+    "Picture", "PixelLesson", "PixelSettings", "PlanarLesson", "Plane", "Positive", "Range", "Real", "Rows", "RunOptions", "Samples",
     "SamplingOptions", "Seed", "Settings", "Share", "Snapshots", "TrainingLesson", "TrainingSettings", "Whole", "coverage_curves",
     "gan_defaults", "load_extractor", "optional", "read_command_line", "sample_panels", "spread", "teach",
 ]  # fmt: skip

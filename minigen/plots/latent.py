@@ -166,7 +166,9 @@ def vector_arithmetic(
         )
     rows, height, width, _ = drawn[0].shape
     wide = max(1.4, *(0.13 * (len(name) + 4) for _, name, _ in columns))
-    figure = new_figure(wide * len(columns), 1.2 * rows * height / width + 0.5 + 0.5 * bool(title), title)
+    figure = new_figure(
+        max(wide * len(columns), 0.135 * len(title)), 1.2 * rows * height / width + 0.5 + 0.5 * bool(title), title
+    )
     for panel, images, (sign, name, _) in zip(figure.subplots(1, len(columns)), drawn, columns, strict=True):
         mosaic(panel, images[:, None])
         panel.set_title(f"${sign}$ {name}" if sign else name)

@@ -1,15 +1,16 @@
 """DCGAN: the guidelines, sizes, classes and how they enter, features, refusals, and a short training."""
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import minigen as mg
-from minigen import nn
+from minigen import kernels, nn
 from minigen.data import load_digits
-from minigen.losses import adversarial
+from minigen.losses import adversarial, gradient_penalty
 from minigen.models import DCGANDiscriminator, DCGANGenerator, dcgan
 from minigen.models.dcgan import one_hot
 from minigen.optim import EMA, Adam
@@ -175,6 +176,32 @@ def test_features_are_all_layers_pooled_by_their_maxima():
     first = layers[0].reshape(2, 4, 4, 4, 4, 4).max(axis=(2, 4))
     np.testing.assert_array_equal(found[:, : 16 * 4], first.reshape(2, -1))
     np.testing.assert_array_equal(found[:, -16 * 16 :], layers[-1].reshape(2, -1))
+
+
+# ----------------------------------------------------------------------------------------------- the gradient penalty's cost
+
+
+def test_the_penalty_differentiates_nothing_that_is_zero(monkeypatch):
+    # Four convolutions with leaky ReLUs between them: the penalty's gradient takes the way up through all layers but the last, and each
+    # weight's product once; nothing goes back down through the scores, since a leaky ReLU has no second derivative.
+    calls = []
+    for name in ("convolve", "convolve_transposed", "convolve_weight"):
+        monkeypatch.setattr(kernels, name, noting(getattr(kernels, name), name, calls))
+    d = DCGANDiscriminator(size=(32, 32, 3), width=2, norm="none", rng=Generator(0))
+    real, fake = (Generator(seed).normal((2, 32, 32, 3)) for seed in (1, 2))
+    penalty = gradient_penalty(d, real, fake, rng=Generator(3))
+    assert Counter(calls) == {"convolve": 4, "convolve_transposed": 4}
+    calls.clear()
+    penalty.backward(inputs=d.parameters())
+    assert Counter(calls) == {"convolve": 3, "convolve_weight": 4}
+
+
+def noting(function, name, calls):
+    def noted(*arguments, **keywords):
+        calls.append(name)
+        return function(*arguments, **keywords)
+
+    return noted
 
 
 # ------------------------------------------------------------------------------------------------------------- training
