@@ -145,6 +145,39 @@ GANS = [
     ),
 ]  # fmt: skip
 
+DCGAN, CONDITIONAL = "python examples/dcgan.py", "python examples/conditional_gan.py"
+FACES = f"{DCGAN} --data faces --steps 3000"
+IMAGE_GANS = [
+    *(
+        Figure(f"{name}: Fréchet distance{of}", trained(command, f"frechet{key}"), command)
+        for name, command in (
+            ("digits, DCGAN", DCGAN), ("digits, conditional", CONDITIONAL), ("MNIST, DCGAN", f"{DCGAN} --data mnist"),
+            ("MNIST, conditional", f"{CONDITIONAL} --data mnist"),
+        )
+        for of, key in (("", ""), (", real images against each other", "_real"))
+    ),
+    *(
+        Figure(f"{name}: real images read correctly, taught by {by}", trained(command, f"{key}_accuracy"), command, digits=4)
+        for name, command in (("digits", CONDITIONAL), ("MNIST", f"{CONDITIONAL} --data mnist"))
+        for by, key in (("generated ones (GAN-train)", "gan_train"), ("real ones", "real"))
+    ),
+    *(
+        Figure(f"MNIST: test images of the class of the nearest of as many {which} images",
+               trained(f"{CONDITIONAL} --data mnist", f"neighbour_accuracy{key}"), f"{CONDITIONAL} --data mnist", digits=4)
+        for which, key in (("generated", ""), ("real", "_real"))
+    ),
+    Figure("digits: AUROC of the distance to the nearest training image, samples against test images", trained(DCGAN, "copying_auroc"),
+           DCGAN, 0.5, "nothing copied", digits=3),
+    Figure("the same, learnt from 50 images", trained(f"{DCGAN} --memorize 50", "copying_auroc"), f"{DCGAN} --memorize 50", 0.5,
+           "nothing copied", digits=3),
+    *(
+        Figure(f"faces: sums of means of {of} z whose glasses and smile are right", trained(FACES, f"arithmetic_right_of_{of}"), FACES,
+               at_least=aim)
+        for of, aim in ((3, None), (50, 0.8))
+    ),
+    Figure("the same, among all generated faces", trained(FACES, "arithmetic_chance"), FACES),
+]  # fmt: skip
+
 FOUNDATIONS = [
     Figure("Gaussian by maximum likelihood: largest difference to the closed form",
            trained("python examples/gaussian_mle.py", "largest_difference"), "python examples/gaussian_mle.py", 0.0, "exact", digits=7),
@@ -209,7 +242,7 @@ STEPS = [
            at_most=aim)
     for name, row, aim in (
         ("GAN in one dimension", "gan_1d", 0.4), ("WGAN-GP in one dimension", "wgan_gp", 0.5), ("ConvNet classifier", "classifier", 1.0),
-        ("VAE with convolutions", "vae", 1.0), ("VAE of fully connected layers", "vae_mlp", 0.7), ("DCGAN", "dcgan", 1.0),
+        ("VAE with convolutions", "vae", 1.0), ("VAE of fully connected layers", "vae_mlp", 0.7),
         ("diffusion U-Net with attention", "unet", 1.0), ("PixelCNN", "pixelcnn", 0.8), ("gated PixelCNN", "gated_pixelcnn", 0.8),
         ("Row LSTM", "row_lstm", 0.8), ("Diagonal BiLSTM", "diagonal_bilstm", 0.8), ("LSTM language model", "lstm", 1.0),
         ("transformer language model", "transformer", 1.0),
@@ -217,6 +250,13 @@ STEPS = [
 ] + [
     Figure("all of them, geometric mean of time", mean_of("steps-cpu", "ratio"), "python benchmarks/steps.py", at_most=0.8),
     Figure("all of them, geometric mean of peak memory", mean_of("steps-cpu", "peak_ratio"), "python benchmarks/steps.py", at_most=1.1),
+] + [
+    Figure(f"{name}: time relative to PyTorch's best setting", timed("gan-steps-cpu", "ratio", name=row),
+           "python benchmarks/steps.py --models dcgan wgan_gp_images conditional", at_most=aim)
+    for name, row, aim in (
+        ("DCGAN, 32 x 32", "dcgan", 0.9), ("WGAN-GP on images, 32 x 32", "wgan_gp_images", 0.8),
+        ("conditional DCGAN, 64 x 64, half the width", "conditional", None),
+    )
 ]  # fmt: skip
 
 SAMPLING = [
@@ -292,6 +332,9 @@ ENGINE = [
 SECTIONS = [
     Section("Foundations", "", FOUNDATIONS),
     Section("Adversarial networks", "", GANS),
+    Section("Adversarial networks on images", "A Fréchet distance belongs to the network whose features it compares, here a small one that "
+            "the program trains on the same images, and to the number of images; so real images stand beside generated ones. No "
+            "likelihood of a GAN can be measured.", IMAGE_GANS),
     Section("Autoencoders and latent variables", "Errors are squared differences of pixels in [0, 1], summed over an image. "
             "Log-likelihoods are in nats per image.", LATENTS),
     Section("Autoregressive models", "", AUTOREGRESSIVE),

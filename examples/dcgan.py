@@ -19,15 +19,15 @@ would copy. On the drawn faces, whose factors can be read back from an image, su
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from minigen import lessons, plots
 from minigen.data import FACES, IMAGE_SETS, FaceFactors, Images
-from minigen.lessons import Count, Whole
-from minigen.losses import ADVERSARIAL
+from minigen.lessons import Count, NonNegative, Share, Whole
+from minigen.losses import ADVERSARIAL, adversarial, smoothed
 from minigen.models import dcgan, interpolate
 from minigen.training import fit_game
 
@@ -47,6 +47,10 @@ class Sums(NamedTuple):
 class Settings(lessons.GANSettings):
     data: Literal[*IMAGE_SETS] = "digits"  # what to learn to draw
     noise: Literal["normal", "uniform"] = "normal"  # z ~ N(0, I), or U[-1, 1] as in Radford et al.
+    smoothing: Share = 1.0  # D's target for real images; below 1, their label is smoothed
+    gamma: NonNegative = 0.0  # twice the weight of R1, D's squared slope at real images; no batch normalization then
+    r1_every: Count = 1  # rounds to one in which that penalty is computed, with so many times its weight
+    pool: Whole = 0  # generated images that D is shown again later
     memorize: Whole = 0  # learn from so many images only; 0: from all
     steps: Count = 5000  # rounds
 
@@ -56,8 +60,10 @@ class Lesson(lessons.GANLesson[Settings]):
 
     def __init__(self, s: Settings) -> None:
         super().__init__(s)
+        loss = replace(adversarial(s.loss), r1=s.gamma, r1_every=s.r1_every)
+        loss = smoothed(loss, s.smoothing) if s.smoothing != 1 else loss
         sizes = {"size": self.size, "latent": s.latent, "width": s.width, "critic_steps": s.critic_steps}
-        gan = dcgan(**sizes, loss=s.loss, noise=s.noise, rng=self.rng)
+        gan = dcgan(**sizes, loss=loss, noise=s.noise, pool=s.pool, rng=self.rng)
         self.begin(gan, f"DCGAN, {self.training.name}, {s.loss} loss")
 
     def train(self) -> None:

@@ -3,6 +3,7 @@
 training       losses, the Fréchet distance and the generator's gradient
 samples        by the averaged generator
 growing up     the same z through the training, as a moving picture
+the game       who learns from what, drawn from the model's turns
 nearest        samples above the training images that they may be copies of, with the distances of all
 
 A GAN has no likelihood that could be measured: G's images lie on a surface of `latent` dimensions, on which a density is not defined, and
@@ -39,6 +40,7 @@ Images = NDArray[Any]  # (N, H, W, C), pixels in [0, 1]
 
 SHOWN, SHEET = 12, 100  # images in a row, and on a sheet of samples
 ROWS = 60  # of the history
+DIAGRAM = 4  # images in the batch by which the diagram of the game is traced
 FRAMES, FRAME_IMAGES = 40, 25  # of the moving picture
 MONITORED, JUDGED = 500, 5000  # generated images that are compared with real ones: in training, at the end at most
 COMPARED = 1000  # samples and test images whose nearest training images are looked for
@@ -313,6 +315,11 @@ class GANLesson(ImageLesson[G]):
         yield "samples", plots.image_grid(self.generated[:SHEET], columns=10, title=f"{self.title}: samples")
         yield "training", plots.moving_images(self.snapshots.rows(), title=f"{self.title}: the same z")
         yield "nearest", self.nearest(figures["copying_auroc"])
+        few = [ops.tensor(2 * self.training.unit()[:DIAGRAM] - 1, device=self.device)]
+        if self.is_told:
+            few.append(ops.tensor(self.training.labels[:DIAGRAM], device=self.device))
+        batch = tuple(few) if self.is_told else few[0]
+        yield "game", plots.game_diagram(self.gan, batch, rng=self.evaluation_rng(), title=f"{self.title}: the game")
 
     def nearest(self, copying: float) -> Figure:
         """Draw samples above the training images nearest to them, and the distances of many such pairs beside those of test images."""

@@ -30,7 +30,9 @@ Binarization = Literal["static", "dynamic", "threshold"]
 class DataOptions(RunOptions):
     """Where images are, where to compute and where results go."""
 
-    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # with the four files of MNIST or Fashion-MNIST
+    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = (
+        None  # with the files of MNIST, Fashion-MNIST or the emoji
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,7 +186,7 @@ class Module:
         """Return what `forward` returns."""
         output = self.forward(*inputs, **keywords)
         for observe in in_this_thread.observers:
-            observe(self, output)
+            observe(self, (*inputs, *keywords.values()), output)
         return output
 
     def __getattr__(self, name: str) -> Any:
@@ -279,12 +279,13 @@ class _InThisThread(threading.local):
     """What holds for the calls of one thread while other threads call the same modules.
 
     Attributes:
-        observers: called with every module and its output; `nn.summary` listens here.
+        observers: called with every module, all that it was given, and its output, the innermost module first; `nn.summary` and
+            `plots.game_diagram` listen here.
         lent: attributes that a module has during a call, by the module's id and the attribute's name.
     """
 
     def __init__(self) -> None:
-        self.observers: list[Callable[[Module, Any], None]] = []
+        self.observers: list[Callable[[Module, tuple[Any, ...], Any], None]] = []
         self.lent: dict[tuple[int, str], Any] = {}
 
 

@@ -35,7 +35,7 @@ def summary(module: Module, *inputs: Any) -> str:
     names = {id(part): name or "(whole)" for name, part in module.named_modules().items()}
     rows = [("layer", "kind", "output", "parameters")]
 
-    def observe(called: Module, output: Any) -> None:
+    def observe(called: Module, _: Any, output: Any) -> None:
         inside = {id(p) for part in called.named_modules().values() if part is not called for p in part.parameters()}
         own = sum(parameter.size for parameter in called.parameters() if id(parameter) not in inside)
         rows.append((names.get(id(called), "(outside)"), type(called).__name__, _shapes(output), f"{own:,}"))

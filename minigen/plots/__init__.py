@@ -16,6 +16,7 @@ from minigen.plots.dynamics import coverage_curves, game_trajectories, sample_pa
 from minigen.plots.estimators import estimator_spread
 from minigen.plots.fields import signed_images, site_costs
 from minigen.plots.files import save
+from minigen.plots.game import game_diagram
 from minigen.plots.gaussian import gaussian_fit
 from minigen.plots.generated import fidelity_and_variety, loss_comparison, nearest_training_images
 from minigen.plots.growing import growing_images, moving_images
@@ -29,10 +30,10 @@ from minigen.plots.transport import divergence_curves, planar_plans, transport_p
 
 __all__ = [
     "Animation", "Codes", "accuracy_bars", "bound_curves", "confusion_matrix", "coverage_curves", "divergence_curves", "error_curves",
-    "estimator_spread", "fidelity_and_variety", "filters_and_maps", "fitted_surfaces", "game_trajectories", "gan_animation",
-    "gan_densities", "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows", "inference_gaps", "language_curves",
-    "latent_codes", "latent_manifold", "loss_comparison", "moving_images", "nearest_training_images", "ordering_costs", "paired_bars",
-    "pixel_distances", "planar_plans", "receptive_field", "sample_panels", "saturation", "save", "save_animation", "score_histograms",
-    "signed_images", "site_costs", "strongest_units", "surprise", "temperatures", "training_curves", "transport_plans",
-    "unit_divergences", "vector_arithmetic", "worst_mistakes",
+    "estimator_spread", "fidelity_and_variety", "filters_and_maps", "fitted_surfaces", "game_diagram", "game_trajectories",
+    "gan_animation", "gan_densities", "gaussian_fit", "graph", "growing_images", "image_grid", "image_rows", "inference_gaps",
+    "language_curves", "latent_codes", "latent_manifold", "loss_comparison", "moving_images", "nearest_training_images", "ordering_costs",
+    "paired_bars", "pixel_distances", "planar_plans", "receptive_field", "sample_panels", "saturation", "save", "save_animation",
+    "score_histograms", "signed_images", "site_costs", "strongest_units", "surprise", "temperatures", "training_curves",
+    "transport_plans", "unit_divergences", "vector_arithmetic", "worst_mistakes",
 ]  # fmt: skip

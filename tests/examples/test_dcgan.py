@@ -71,6 +71,15 @@ def test_sums_of_z_on_faces(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_smoothing_lazy_r1_and_the_pool_together(tmp_path, monkeypatch):
+    run(monkeypatch, tmp_path, "--smoothing", "0.9", "--gamma", "0.1", "--r1-every", "2", "--pool", "100")
+    state = read_state(tmp_path / "checkpoint.safetensors")
+    assert state["model.discriminator.pool.count"] == 100
+    assert ["r1" in row for row in state["run.rows"]] == [True, False] * 2
+    assert state["discriminator_optimizer.steps"] == 4 + 2
+
+
+@pytest.mark.slow
 def test_few_images_are_learnt_from_alone_and_copies_are_told(tmp_path, monkeypatch):
     figures = run(monkeypatch, tmp_path, "--memorize", "20")
     assert figures["memorize"] == 20
@@ -118,6 +127,11 @@ def test_bad_options_are_refused(options, words, capsys, monkeypatch):
         (["--data", "faces", "--data-dir", "nowhere"], "the faces are part of the package"),
         (["--batch-size", "2000"], "batch_size is 2000, expected 1 to 1438"),
         (["--extractor", "nowhere.safetensors"], "--extractor nowhere.safetensors"),
+        (
+            ["--loss", "hinge", "--smoothing", "0.9"],
+            "label smoothing: the loss hinge compares its scores with no target",
+        ),
+        (["--smoothing", "0"], "label smoothing: the target of real examples is 0.0, expected a number in (0, 1]"),
     ],
 )
 def test_what_cannot_be_run_ends_with_a_sentence(options, words, tmp_path, monkeypatch):
