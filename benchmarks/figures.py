@@ -146,24 +146,25 @@ GANS = [
 ]  # fmt: skip
 
 DCGAN, CONDITIONAL = "python examples/dcgan.py", "python examples/conditional_gan.py"
+CONDITIONAL_MNIST = f"{CONDITIONAL} --data mnist --steps 8000"
 FACES = f"{DCGAN} --data faces --steps 3000"
 IMAGE_GANS = [
     *(
         Figure(f"{name}: Fréchet distance{of}", trained(command, f"frechet{key}"), command)
         for name, command in (
             ("digits, DCGAN", DCGAN), ("digits, conditional", CONDITIONAL), ("MNIST, DCGAN", f"{DCGAN} --data mnist"),
-            ("MNIST, conditional", f"{CONDITIONAL} --data mnist"),
+            ("MNIST, conditional", CONDITIONAL_MNIST),
         )
         for of, key in (("", ""), (", real images against each other", "_real"))
     ),
     *(
         Figure(f"{name}: real images read correctly, taught by {by}", trained(command, f"{key}_accuracy"), command, digits=4)
-        for name, command in (("digits", CONDITIONAL), ("MNIST", f"{CONDITIONAL} --data mnist"))
+        for name, command in (("digits", CONDITIONAL), ("MNIST", CONDITIONAL_MNIST))
         for by, key in (("generated ones (GAN-train)", "gan_train"), ("real ones", "real"))
     ),
     *(
         Figure(f"MNIST: test images of the class of the nearest of as many {which} images",
-               trained(f"{CONDITIONAL} --data mnist", f"neighbour_accuracy{key}"), f"{CONDITIONAL} --data mnist", digits=4)
+               trained(CONDITIONAL_MNIST, f"neighbour_accuracy{key}"), CONDITIONAL_MNIST, digits=4)
         for which, key in (("generated", ""), ("real", "_real"))
     ),
     Figure("digits: AUROC of the distance to the nearest training image, samples against test images", trained(DCGAN, "copying_auroc"),

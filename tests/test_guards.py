@@ -21,6 +21,7 @@ from minigen.kernels.memory import kept_memory
 from minigen.kernels.threads import blas_is_limited, one_blas_thread
 from minigen.models import GAN, Judge
 from minigen.optim import EMA, SGD
+from minigen.plots.game_trace import undisturbed
 from minigen.plots.style import boxes_for_missing_letters
 from minigen.random import Generator
 
@@ -67,6 +68,11 @@ def averaged_gan():
     return gan.averaged(average, rng=rng), lambda: not generator.training
 
 
+def undisturbed_net():
+    module = net()
+    return undisturbed([module]), lambda: not any(part.training for part in module.named_modules().values())
+
+
 def recorded():
     x = mg.tensor([1.0], requires_grad=True)
     return mg.no_grad(), lambda: not (x * x).requires_grad
@@ -78,6 +84,7 @@ GUARDS = {
     "evaluating": evaluated,
     "frozen_statistics": frozen,
     "statistics_of": collected,
+    "undisturbed": undisturbed_net,
     "applied": averaged,
     "averaged": averaged_gan,
     "one_blas_thread": lambda: (one_blas_thread(), blas_is_limited),
@@ -89,6 +96,7 @@ ONE_FOR_ALL_THREADS = {
     "evaluating",
     "frozen_statistics",
     "statistics_of",
+    "undisturbed",
     "applied",
     "averaged",
     "one_blas_thread",

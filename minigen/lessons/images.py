@@ -30,9 +30,7 @@ Binarization = Literal["static", "dynamic", "threshold"]
 class DataOptions(RunOptions):
     """Where images are, where to compute and where results go."""
 
-    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = (
-        None  # with the files of MNIST, Fashion-MNIST or the emoji
-    )
+    data_dir: Annotated[Path | None, *optional(Path, "FOLDER")] = None  # with the files of mnist, fashion or emoji
 
 
 @dataclass(frozen=True, kw_only=True)
