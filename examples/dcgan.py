@@ -18,6 +18,7 @@ would copy. On the drawn faces, whose factors can be read back from an image, su
     python examples/dcgan.py --data mnist --out runs/dcgan-mnist
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -85,20 +86,25 @@ class Lesson(lessons.GANLesson[Settings]):
             figures["arithmetic_chance"] = float((is_smiling(found) & (found.glasses == 1)).mean())
             for of in MEANS:
                 self.sums = self.arithmetic(z, found, of=of)
-                figures[f"arithmetic_right_of_{of}"] = float(self.sums.is_right.mean())
+                figures[f"arithmetic_right_of_{of}"] = float(self.sums.is_right.mean()) if self.sums else math.nan
             figures["arithmetic_right"] = figures[f"arithmetic_right_of_{MEANS[-1]}"]
         return figures
 
-    def arithmetic(self, z: np.ndarray, found: FaceFactors, *, of: int) -> Sums:
+    def arithmetic(self, z: np.ndarray, found: FaceFactors, *, of: int) -> Sums | None:
         """Compute mean z with glasses - mean z without + mean z of a smile, and read back what G makes of the sums.
 
         Args:
             z: many, (POOL, latent).
             found: what was read from their images.
             of: how many z there are in each mean; Radford et al. 2016, section 6.3.2, took three.
+
+        Returns:
+            The sums; None if no face has glasses, or neither, or only a smile, as before the training.
         """
         plain, worn, rng = found.smile == 2, found.glasses == 1, self.evaluation_rng("cpu")
         groups = [np.flatnonzero(kind) for kind in (worn & plain, ~worn & plain, ~worn & is_smiling(found))]
+        if not all(map(len, groups)):
+            return None
         a, b, c = (z[group[rng.integers(0, len(group), (SUMS, of))]].mean(axis=1) for group in groups)
         images = [self.generate(codes) for codes in (a, b, c, a - b + c)]
         result = FACES.read(images[-1]).factors
@@ -110,7 +116,7 @@ class Lesson(lessons.GANLesson[Settings]):
         filters = self.to_cpu(self.gan.discriminator.network.blocks[0][0].weight)  # (4, 4, C, F)
         filters = filters.mean(axis=2).transpose(2, 0, 1)[:FILTERS]
         yield "filters", plots.signed_images(filters, title=f"{self.title}: filters of D's first layer")
-        if self.settings.data == "faces":
+        if self.settings.data == "faces" and self.sums:
             names, images = ("glasses", "neither", "smile"), [part[:SHOWN] for part in self.sums.images]
             terms = list(zip(("", "-", "+"), names, images[:3], strict=True))
             title = f"Means of {MEANS[-1]} z: {figures['arithmetic_right']:.0%} of the sums are right"

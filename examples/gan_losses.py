@@ -87,7 +87,8 @@ class Lesson(lessons.TrainingLesson[Settings]):
     def train(self) -> None:
         for games in self.games.values():
             for game in games:
-                game.extractor = self.first.extractor
+                if game is not self.first:  # which trains it, unless one is given
+                    game.extractor = self.first.extractor
                 game.train()
 
     # ------------------------------------------------------------------------------- what is measured, drawn and told

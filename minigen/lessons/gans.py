@@ -20,12 +20,15 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 import minigen.ops as ops
 from minigen import metrics, nn, plots
 from minigen.data import Batches
 from minigen.data import Images as Data
 from minigen.engine import no_grad
+from minigen.kernels.memory import kept_memory
+from minigen.kernels.threads import one_blas_thread
 from minigen.lessons.frame import CHECKPOINT, Picture, Samples
 from minigen.lessons.images import ImageLesson, ImageOptions, ImageSettings, load_extractor
 from minigen.lessons.settings import Count, Positive, Share, optional
@@ -34,7 +37,7 @@ from minigen.losses import ADVERSARIAL
 from minigen.models import GAN, ConvClassifier
 from minigen.optim import EMA, Adam, cosine
 from minigen.random import Generator
-from minigen.training import Run, fit_likelihood, save_state
+from minigen.training import save_state
 
 Images = NDArray[Any]  # (N, H, W, C), pixels in [0, 1]
 
@@ -158,7 +161,6 @@ class GANLesson(ImageLesson[G]):
 
     def real_batches(self) -> Iterator[Any]:
         """Return endless batches of real images, pixels in [-1, 1], with their labels where the networks are told them, on the device."""
-        _ = self.extractor  # trained before anything else, since it has a progress bar of its own
         return self.on_device(self.batches)
 
     # ------------------------------------------------------------------------------------------------- what G draws
@@ -168,8 +170,9 @@ class GANLesson(ImageLesson[G]):
         return self.to_cpu(self.gan.draw_latent(n, rng=self.evaluation_rng()))
 
     def labels(self, n: int) -> NDArray[np.int64]:
-        """Return the classes in turn, (n,)."""
-        return np.arange(n) % len(self.training.classes)
+        """Return the classes of the training images in turn, (n,)."""
+        found = np.unique(self.training.labels)
+        return found[np.arange(n) % len(found)]
 
     def generate(self, z: NDArray[Any], labels: NDArray[Any] | None = None) -> Images:
         """Return images by the averaged generator, (N, latent) -> (N, H, W, C), pixels in [0, 1].
@@ -218,8 +221,12 @@ class GANLesson(ImageLesson[G]):
         classes = len(self.whole.classes)
         network = ConvClassifier(size=(height, width), channels=channels, classes=classes, rng=rng)
         optimizer = Adam(network, learning_rate=cosine(3e-3, steps=EXTRACTOR_STEPS))
-        run = Run(steps=EXTRACTOR_STEPS, label=label)
-        fit_likelihood(network, Batches(known, batch_size=size, rng=rng), optimizer, run, rng=rng)
+        batches = Batches(known, batch_size=size, rng=rng)
+        with one_blas_thread(), kept_memory():
+            for _ in tqdm(range(EXTRACTOR_STEPS), desc=label, unit="step", leave=False, dynamic_ncols=True):
+                optimizer.zero_grad()
+                network.loss(next(batches))[0].backward()
+                optimizer.step()
         return network.eval()
 
     @cached_property
