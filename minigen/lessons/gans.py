@@ -119,16 +119,13 @@ class GANLesson(ImageLesson[G]):
         self.whole = training
         return training, test
 
-    def begin(
-        self, gan: GAN, title: str, *, file: str = CHECKPOINT, configuration: Mapping[str, Any] | None = None
-    ) -> None:
+    def begin(self, gan: GAN, title: str, *, file: str = CHECKPOINT) -> None:
         """Set everything up around a GAN, whose first weights are drawn already.
 
         Args:
             gan: the model.
             title: begins the titles of the pictures.
             file: the checkpoint in the run's folder.
-            configuration: as for `new_run`.
         """
         s = self.settings
         self.gan, self.title = gan.to(self.device), title
@@ -143,17 +140,14 @@ class GANLesson(ImageLesson[G]):
         self.copied_after = -1
         if s.run.extractor:
             _ = self.extractor  # one that does not fit is refused before the training
-        steps = sorted(
-            {round(s.steps * (i / FRAMES) ** 2) for i in range(FRAMES)}
-        )  # at first they follow each other quickly
+        # At first the frames follow each other quickly.
+        steps = sorted({round(s.steps * (i / FRAMES) ** 2) for i in range(FRAMES)})
         self.snapshots = Snapshots(
             lambda: self.images_in_training(FRAME_IMAGES), (FRAME_IMAGES, *self.size), epochs=steps, unit="step"
         )
         parts: dict[str, Any] = {f"{player}_optimizer": optimizer for player, optimizer in self.optimizers.items()}
         parts |= {"model": gan, "average": self.average, "batches": self.batches, "snapshots": self.snapshots}
-        self.run = self.new_run(
-            title, rows=ROWS, monitor=self.monitor, parts=parts, file=file, configuration=configuration
-        )
+        self.run = self.new_run(title, rows=ROWS, monitor=self.monitor, parts=parts, file=file)
 
     def player(self, network: nn.Module, rate: float, turns: int) -> Adam:
         """Return Adam for a player who begins at this learning rate and has so many turns in all."""
