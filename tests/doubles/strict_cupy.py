@@ -157,7 +157,7 @@ REFUSED_ARGUMENTS = {"where", "initial", "correction", "subok", "like", "device"
 
 
 def _argument(what: str, value: Any) -> Any:
-    """Unwrap one argument of a function that is no ufunc; axes, shapes and dtypes pass as they are."""
+    """Unwrap one argument of a function that is not a ufunc; axes, shapes and dtypes pass as they are."""
     if type(value) is ndarray:
         return value._values
     if isinstance(value, np.ndarray | np.generic | list):

@@ -1,7 +1,7 @@
 """What a training step asks of a GPU, counted on its double: so many launches, and no sum that leaves it idle.
 
 A launch takes the CPU some microseconds whatever it computes, so their number is what a small model's step costs. The double runs the
-readable kernels, of which CUDA's fuse many into one. So the bounds are no predictions: they are what was counted, and a little more, and a
+readable kernels, of which CUDA's fuse many into one. So the bounds are not predictions: they are what was counted, and a little more, and a
 step that exceeds its bound has a new loop or a dozen new temporary arrays in it.
 """
 
