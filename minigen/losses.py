@@ -106,7 +106,7 @@ def cross_entropy_discriminator(
     Args:
         real: logits l(x), any shape.
         fake: logits l(G(z)), any shape.
-        target: s, what D should say of real examples; below 1, its label is smoothed on that side.
+        target: s, the label of real examples; below 1, it is smoothed.
 
     Example:
         >>> import minigen as mg

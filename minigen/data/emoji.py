@@ -73,7 +73,7 @@ def load_emoji(*, folder: str | os.PathLike[str] | None = None) -> Emoji:
 
 
 def _entries(place: Path) -> list[dict[str, Any]]:
-    """Return what `emoji.json` says of each emoji of which there is a picture."""
+    """Return the entries of `emoji.json` whose pictures are there."""
     path = place / "emoji.json"
     if not path.is_file():
         raise _missing(path, place)

@@ -27,6 +27,7 @@ that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordin
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -87,7 +88,7 @@ class GAN(nn.Module):
         self.noise = noise
 
     def turns(self) -> list[Turn]:
-        """Return the discriminator's turn and the generator's; between them, where R1 is due now and then, the turn in which it is."""
+        """Return the discriminator's turn and the generator's, with a turn for R1 between them if it is computed in some rounds only."""
         rules = self.discriminator.adversarial_loss
         turns = [
             Turn(
@@ -97,7 +98,7 @@ class GAN(nn.Module):
             Turn("generator", self.generator, self.generator_loss),
         ]  # fmt: skip
         if rules.r1 and rules.r1_every > 1:
-            turns.insert(1, Turn("discriminator", self.discriminator, self.r1_loss, every=rules.r1_every))
+            turns.insert(1, replace(turns[0], loss=self.r1_loss, repeats=1, every=rules.r1_every, draws=False))
         return turns
 
     def draw_latent(self, n: int, *, truncation: float | None = None, rng: Generator) -> Any:

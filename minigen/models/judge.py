@@ -64,7 +64,7 @@ class Judge(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the judge's loss on real examples and as many made ones, which are constants to it.
 
-        Penalties are terms of their own; the term "discriminator" is without them. R1 that is due only now and then is left to `r1_loss`.
+        Penalties are terms of their own; the term "discriminator" is without them. R1 is left to `r1_loss` if some rounds are without it.
 
         Args:
             real: (N, ...).

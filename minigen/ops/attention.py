@@ -128,7 +128,7 @@ def attend_biased(
     causal: bool,
     scale: float,
 ) -> Float[Array, "N T H E"]:
-    """Return softmax(scale q k^T + bias) v. There is no kernel for it; its gradients too are computed with arrays of all pairs."""
+    """Return softmax(scale q k^T + bias) v. It has no kernel: it and its gradients hold arrays of all pairs."""
     share = _shares(moveaxis(query, 1, 2), moveaxis(key, 1, 2), bias, causal, scale)
     return moveaxis(matrix_product(share, moveaxis(value, 1, 2)), 1, 2)
 

@@ -258,7 +258,7 @@ def _check_matrices(name: str, a: TensorLike) -> None:
 def _check_precision(name: str, argument: str, x: TensorLike) -> None:
     if x.dtype == "float16":
         raise TypeError(
-            f"{name}: {argument} is float16, for which there is no linear algebra; convert it by {argument}.astype('float32')"
+            f"{name}: {argument} is float16, which linear algebra does not support; convert it by {argument}.astype('float32')"
         )
 
 

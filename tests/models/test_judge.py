@@ -95,11 +95,19 @@ def test_lazy_r1_is_a_turn_of_its_own_every_nth_round_with_n_times_the_weight():
         ("discriminator", 3),
         ("generator", 1),
     ]
+    assert [turn.draws for turn in gan.turns()] == [True, False, False]
     loss, terms = gan.discriminator_loss(REAL, rng=Generator(1))
     assert list(terms) == ["discriminator"]
     loss, terms = gan.r1_loss(REAL, rng=Generator(1))
     assert loss.item() == pytest.approx(0.25 * 3 * r1_penalty(gan.discriminator, REAL).item(), rel=1e-6)
     assert len(mlp_gan(features=2, latent=2, width=4, loss=replace(rules, r1_every=1), rng=Generator(0)).turns()) == 2
+
+
+def test_the_weights_of_a_bounded_critic_are_clipped_after_lazy_r1_too():
+    rules = replace(adversarial("wasserstein"), weight_bound=0.05, r1=1.0, r1_every=2)
+    gan = mlp_gan(features=2, latent=2, width=4, loss=rules, critic_steps=5, rng=Generator(0))
+    assert [turn.weight_bound for turn in gan.turns()] == [0.05, 0.05, None]
+    assert [turn.repeats for turn in gan.turns()] == [5, 1, 1]
 
 
 # ------------------------------------------------------------------------------------------------------------- the pool
