@@ -27,7 +27,6 @@ that they resemble each other too much (Lin et al. 2018, PacGAN); it is an ordin
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -98,7 +97,7 @@ class GAN(nn.Module):
             Turn("generator", self.generator, self.generator_loss),
         ]  # fmt: skip
         if rules.r1 and rules.r1_every > 1:
-            turns.insert(1, replace(turns[0], loss=self.r1_loss, repeats=1, every=rules.r1_every, draws=False))
+            turns.insert(1, Turn("discriminator", self.discriminator, self.r1_loss, every=rules.r1_every))
         return turns
 
     def draw_latent(self, n: int, *, truncation: float | None = None, rng: Generator) -> Any:

@@ -103,13 +103,6 @@ def test_lazy_r1_is_a_turn_of_its_own_every_nth_round_with_n_times_the_weight():
     assert len(mlp_gan(features=2, latent=2, width=4, loss=replace(rules, r1_every=1), rng=Generator(0)).turns()) == 2
 
 
-def test_the_weights_of_a_bounded_critic_are_clipped_after_lazy_r1_too():
-    rules = replace(adversarial("wasserstein"), weight_bound=0.05, r1=1.0, r1_every=2)
-    gan = mlp_gan(features=2, latent=2, width=4, loss=rules, critic_steps=5, rng=Generator(0))
-    assert [turn.weight_bound for turn in gan.turns()] == [0.05, 0.05, None]
-    assert [turn.repeats for turn in gan.turns()] == [5, 1, 1]
-
-
 # ------------------------------------------------------------------------------------------------------------- the pool
 
 
